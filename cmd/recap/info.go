@@ -1,0 +1,311 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"recap/export"
+	"recap/pipeline"
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+const infoHelp = `Tell what is in captures, as one capture: formats, interfaces and link types,
+time range, tunnels, protocols, hosts, the ledger, and damage; and how well they
+were taken: what is missing and why that is likely so, copies, clock jumps, and
+traffic that a filter could have left out, each with the packets that show it.
+
+Nothing is written but the report, on standard output. INPUT is a file, a
+directory (walked; captures are known by their content, never by their name), a
+glob, or - for standard input.`
+
+const infoExamples = `  recap info capture.pcap
+  recap info captures/ 'rotated-*.pcap.gz'
+  zstdcat capture.pcap.zst | recap info --json - | jq .ledger`
+
+type infoCommand struct {
+	u        *ui
+	limits   limits
+	follow   following
+	progress choice
+	profiles profiles
+	json     bool
+	strict   bool
+}
+
+func newInfo(u *ui) *cobra.Command {
+	c := &infoCommand{u: u, limits: defaultLimits(), follow: newFollowing(), progress: newProgressChoice()}
+	cmd := &cobra.Command{
+		Use:     "info [flags] INPUT...",
+		Short:   "Tell what is in captures",
+		Long:    infoHelp,
+		Example: infoExamples,
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&c.json, "json", false, "write the report as one JSON object")
+	f.BoolVar(&c.strict, "strict", false, "exit with 1 instead of 3 where the input is not whole")
+	f.Var(&c.progress, "progress", "show progress on standard error; auto is only on a terminal")
+	c.follow.register(cmd)
+	c.limits.registerReading(f)
+	c.profiles.register(f)
+	fixedCompletion(cmd, "progress", c.progress.words)
+	return cmd
+}
+
+func (c *infoCommand) run(ctx context.Context, args []string) error {
+	if err := c.follow.refuse(); err != nil {
+		return err
+	}
+	opt := c.limits.options()
+	opt.BodyLimit = -1
+	c.follow.apply(&opt)
+	r := c.reading(args, opt)
+	if !c.follow.each || len(args) == 0 {
+		return c.one(ctx, r)
+	}
+	if err := r.checkFlags(); err != nil {
+		return err
+	}
+	shift := newShifting(&c.limits.offsets)
+	tasks, err := r.listTasks(ctx, args, shift)
+	if err != nil {
+		return err
+	}
+	code := exitOK
+	for i, t := range tasks {
+		if ctx.Err() != nil {
+			return errInterrupted("")
+		}
+		if i > 0 && !c.json {
+			if _, err := io.WriteString(c.u.out, "\n"); err != nil {
+				return errOutput(err)
+			}
+		}
+		err := t.err
+		if err == nil {
+			r := c.reading(t.inputs, opt)
+			r.shift = shift
+			err = c.one(ctx, r)
+		}
+		switch n := exitCode(err); n {
+		case exitOutput, exitInterrupted:
+			return err
+		case exitOK:
+		default:
+			c.u.fail(err)
+			if code != exitFailure {
+				code = n
+			}
+		}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return &failure{code: code}
+}
+
+func (c *infoCommand) reading(inputs []string, opt pipeline.Options) *reading {
+	return &reading{u: c.u, command: "recap info", inputs: inputs, limits: &c.limits, options: opt, progress: c.progress.value, profiles: &c.profiles}
+}
+
+// one reports on one capture.
+func (c *infoCommand) one(ctx context.Context, r *reading) error {
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	defer r.source.Close()
+	drop := func(b *exchange.Batch) error {
+		b.Release()
+		return nil
+	}
+	if err := r.run(ctx, drop); err != nil {
+		return err
+	}
+	if r.err != nil && ctx.Err() == nil {
+		c.u.fail(r.err)
+	}
+	if err := c.report(r); err != nil {
+		return errOutput(err)
+	}
+	verdict := c.u.verdict(r.source.Inputs(), r.stats, c.strict)
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted("")
+	case r.err != nil:
+		return &failure{code: exitFailure}
+	}
+	return verdict
+}
+
+func (c *infoCommand) report(r *reading) error {
+	w := export.NamedWriter("standard output", c.u.out)
+	if !c.json {
+		_, err := io.WriteString(w, infoText(r.source.Inputs(), r.stats))
+		return err
+	}
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(infoOf(r.source.Inputs(), r.stats)); err != nil {
+		return err
+	}
+	_, err := w.Write(printableJSON(buf.Bytes()))
+	return err
+}
+
+// infoReport is what info --json writes; names are those of the manifest where it
+// has the same thing.
+type infoReport struct {
+	Inputs      []infoInput           `json:"inputs"`
+	FirstTime   *string               `json:"first_time"`
+	FirstTimeNS *int64                `json:"first_time_ns"`
+	LastTime    *string               `json:"last_time"`
+	LastTimeNS  *int64                `json:"last_time_ns"`
+	Pairs       int64                 `json:"pairs"`
+	States      map[string]int64      `json:"pairs_by_state"`
+	Connections int64                 `json:"connections"`
+	Protocols   map[string]int64      `json:"connections_by_protocol"`
+	Tunnels     []infoTunnels         `json:"tunnels"`
+	Anomalies   map[string]int64      `json:"anomalies"`
+	Ledger      export.ManifestLedger `json:"ledger"`
+	Complete    bool                  `json:"complete"`
+	Reasons     map[string]int64      `json:"incomplete"`
+	Health      *healthReport         `json:"health"`
+}
+
+// infoInput is an input with link types by name.
+type infoInput struct {
+	export.ManifestInput
+	Links []string `json:"link_types"`
+}
+
+type infoTunnels struct {
+	Stack   []infoTunnel `json:"stack"`
+	Packets int64        `json:"packets"`
+}
+
+type infoTunnel struct {
+	Type string  `json:"type"`
+	ID   *int64  `json:"id"`
+	Src  *string `json:"src"`
+	Dst  *string `json:"dst"`
+}
+
+func infoOf(inputs []*packet.Input, stats *pipeline.Stats) *infoReport {
+	r := &infoReport{
+		Inputs: []infoInput{}, Tunnels: []infoTunnels{},
+		Pairs: stats.Pairs, States: orEmpty(stats.States),
+		Connections: stats.Flows, Protocols: orEmpty(stats.Protocols), Anomalies: orEmpty(stats.Anomalies),
+		Ledger: export.LedgerOf(&stats.Ledger), Complete: !stats.Incomplete, Reasons: orEmpty(stats.Reasons),
+		Health: healthOf(inputs, stats),
+	}
+	for _, in := range inputs {
+		m := export.InputOf(in)
+		// Lists are never null.
+		m.Interfaces = append([]packet.Interface{}, m.Interfaces...)
+		m.Damage = append([]export.Damage{}, m.Damage...)
+		r.Inputs = append(r.Inputs, infoInput{m, linkNames(in)})
+		r.Complete = r.Complete && in.DamageCount == 0
+	}
+	first, last := captureRange(inputs)
+	r.FirstTime, r.FirstTimeNS = jsonTime(first)
+	r.LastTime, r.LastTimeNS = jsonTime(last)
+	for _, t := range stats.Tunnels {
+		stack := []infoTunnel{}
+		for _, e := range t.Tunnels {
+			j := infoTunnel{Type: e.Type, Src: jsonAddr(e.Src), Dst: jsonAddr(e.Dst)}
+			if e.ID >= 0 {
+				j.ID = &e.ID
+			}
+			stack = append(stack, j)
+		}
+		r.Tunnels = append(r.Tunnels, infoTunnels{stack, t.Packets})
+	}
+	return r
+}
+
+func orEmpty(m map[string]int64) map[string]int64 {
+	if m == nil {
+		return map[string]int64{}
+	}
+	return m
+}
+
+func jsonTime(ns int64) (*string, *int64) {
+	if ns == packet.NoTime {
+		return nil, nil
+	}
+	s := time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
+	return &s, &ns
+}
+
+func jsonAddr(a netip.Addr) *string {
+	if !a.IsValid() {
+		return nil
+	}
+	s := a.String()
+	return &s
+}
+
+// linkNames lists the link types of an input, each once, in the order of its interfaces.
+func linkNames(in *packet.Input) []string {
+	names := []string{}
+	seen := map[packet.LinkType]bool{}
+	for _, f := range in.Interfaces {
+		if !seen[f.Link] {
+			seen[f.Link] = true
+			names = append(names, linkName(f.Link))
+		}
+	}
+	return names
+}
+
+// linkName names a link type as the registry does.
+func linkName(l packet.LinkType) string {
+	name := ""
+	switch l {
+	case packet.LinkNull:
+		name = "NULL"
+	case packet.LinkEthernet:
+		name = "ETHERNET"
+	case packet.LinkPPP:
+		name = "PPP"
+	case packet.LinkRawBSD, packet.LinkRawOBSD, packet.LinkRaw:
+		name = "RAW"
+	case packet.LinkCHDLC:
+		name = "C_HDLC"
+	case packet.LinkWiFi:
+		name = "IEEE802_11"
+	case packet.LinkLoop:
+		name = "LOOP"
+	case packet.LinkSLL:
+		name = "LINUX_SLL"
+	case packet.LinkRadiotap:
+		name = "IEEE802_11_RADIOTAP"
+	case packet.LinkPPI:
+		name = "PPI"
+	case packet.LinkIPv4:
+		name = "IPV4"
+	case packet.LinkIPv6:
+		name = "IPV6"
+	case packet.LinkNFLOG:
+		name = "NFLOG"
+	case packet.LinkMPacket:
+		name = "ETHERNET_MPACKET"
+	case packet.LinkSLL2:
+		name = "LINUX_SLL2"
+	default:
+		name = "UNKNOWN"
+	}
+	return fmt.Sprintf("%s(%d)", name, l)
+}

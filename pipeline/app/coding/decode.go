@@ -1,0 +1,169 @@
+package coding
+
+import (
+	"bufio"
+	"bytes"
+
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Limits of decoding; none is optional.
+type Limits struct {
+	Out        int64 // decoded bytes
+	Layers     int
+	ZstdWindow int64
+}
+
+// Outcome says how decoding went.
+type Outcome uint8
+
+// Outcomes. What was decoded is in the Store in all cases but Mismatch, Unknown and
+// Limit, where the caller keeps the coded original.
+const (
+	Decoded    Outcome = iota
+	BadTrailer         // the data is whole, its checksum, length or end is wrong or missing
+	Broken             // decoding failed part-way
+	Mismatch           // the body is not in the coding at all
+	Unknown            // a coding that is not known
+	Limit              // a limit was met
+)
+
+// Decoder undoes codings. One goroutine owns it; it reuses its machinery.
+type Decoder struct {
+	gz   *gzip.Reader
+	fl   io.ReadCloser
+	br   *brotli.Reader
+	zs   *zstd.Decoder
+	src  bytes.Reader
+	peek *bufio.Reader
+	buf  []byte
+}
+
+// List splits a Content-Encoding value into its codings, in the order they were applied.
+func List(v string) []string {
+	var list []string
+	for one := range strings.SplitSeq(v, ",") {
+		one = strings.ToLower(strings.TrimSpace(one))
+		if one != "" && one != "identity" {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// Decode undoes the codings that the Content-Encoding value names and writes the
+// result to out.
+func (d *Decoder) Decode(out *Store, value string, body []byte, lim Limits) Outcome {
+	d.src.Reset(body)
+	return d.run(out, value, &d.src, lim)
+}
+
+func (d *Decoder) run(out *Store, value string, src io.Reader, lim Limits) Outcome {
+	var r io.Reader
+	var err error
+	switch value { // the usual ones, without a list
+	case "gzip", "deflate", "br", "zstd":
+		r, err = d.layer(value, src, lim)
+	default:
+		list := List(value)
+		if len(list) > lim.Layers {
+			return Limit
+		}
+		r = src
+		for i := len(list) - 1; i >= 0 && err == nil; i-- {
+			layers := d
+			if len(list) > 1 {
+				layers = &Decoder{} // each layer needs machinery of its own
+			}
+			r, err = layers.layer(list[i], r, lim)
+		}
+	}
+	if errors.Is(err, errUnknown) {
+		return Unknown
+	}
+	if err != nil {
+		return outcome(err, 0)
+	}
+	if d.buf == nil {
+		d.buf = make([]byte, 32<<10)
+	}
+	for {
+		n, err := r.Read(d.buf)
+		if out.Size+int64(n) > lim.Out {
+			return Limit
+		}
+		out.Write(d.buf[:n])
+		if err == io.EOF {
+			return Decoded
+		}
+		if err != nil {
+			return outcome(err, out.Size)
+		}
+	}
+}
+
+var errUnknown = errors.New("unknown coding")
+
+// layer returns a reader that undoes one coding of src.
+func (d *Decoder) layer(name string, src io.Reader, lim Limits) (io.Reader, error) {
+	switch name {
+	case "gzip", "x-gzip":
+		if d.gz == nil {
+			d.gz = new(gzip.Reader)
+		}
+		return d.gz, d.gz.Reset(src)
+	case "deflate":
+		// Meant is the zlib format (RFC 9110, section 8.4.1.2); some send bare deflate data.
+		if d.peek == nil {
+			d.peek = bufio.NewReaderSize(nil, 4<<10)
+		}
+		d.peek.Reset(src)
+		h, _ := d.peek.Peek(2)
+		if len(h) == 2 && h[0]&15 == 8 && (int(h[0])<<8|int(h[1]))%31 == 0 {
+			return zlib.NewReader(d.peek)
+		}
+		if d.fl == nil {
+			d.fl = flate.NewReader(d.peek)
+			return d.fl, nil
+		}
+		return d.fl, d.fl.(flate.Resetter).Reset(d.peek, nil)
+	case "br":
+		if d.br == nil {
+			d.br = brotli.NewReader(src)
+			return d.br, nil
+		}
+		return d.br, d.br.Reset(src)
+	case "zstd":
+		if d.zs == nil {
+			zs, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+				zstd.WithDecoderMaxWindow(uint64(lim.ZstdWindow)), zstd.WithDecoderMaxMemory(uint64(lim.Out)+1<<20))
+			d.zs = zs
+			return zs, err
+		}
+		return d.zs, d.zs.Reset(src)
+	}
+	return nil, errUnknown
+}
+
+// outcome tells what an error after n decoded bytes means.
+func outcome(err error, n int64) Outcome {
+	switch {
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zlib.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
+		return BadTrailer
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return Limit
+	case n == 0:
+		return Mismatch
+	case errors.Is(err, gzip.ErrHeader):
+		return BadTrailer // junk behind a whole member
+	}
+	return Broken
+}

@@ -1,0 +1,257 @@
+package http1
+
+import (
+	"bytes"
+
+	"recap/pipeline/app/coding"
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+const (
+	// firstBody is what a body of known length gets at once, at most; bytes.
+	firstBody = 64 << 10
+	// streamFrom is the size from which a coded body is decoded while it comes, bytes.
+	streamFrom = 1 << 20
+)
+
+// beginBody makes ready for a body.
+func (c *Conn) beginBody(s *side, st state, length int64) {
+	lim := &c.env.Limits
+	s.state, s.remain, s.wire, s.holed, s.trailed = st, length, 0, false, 0
+	s.part = s.part[:0]
+	s.msg.HasBody = true
+	s.store.Reset()
+	s.store.Limit, s.store.Hash = max(0, lim.Body), lim.Hash
+	s.coded = lim.DecodeBodies && s.msg.ContentEncoding != ""
+	if s.coded {
+		s.store.Limit, s.store.Hash = max(streamFrom, lim.Body), false
+	}
+	if s.store.Data == nil && s.store.Limit > 0 {
+		s.room = min(max(length, 0), firstBody, s.store.Limit)
+		s.store.Data = c.env.Buffers.Get(int(s.room))
+	}
+}
+
+// counted takes bytes of a body of known length or of a chunk.
+func (c *Conn) counted(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+	n := min(int64(len(b)), s.remain)
+	c.touch(s, at)
+	c.tally.HTTP += n
+	c.bodyData(s, b[:n])
+	if s.remain -= n; s.remain == 0 {
+		if s.state == inLength {
+			c.done(d, s, at, false)
+		} else {
+			s.state = inChunkEnd
+		}
+	}
+	return b[n:]
+}
+
+// bodyData takes the next bytes of a body.
+func (c *Conn) bodyData(s *side, b []byte) {
+	s.wire += int64(len(b))
+	switch {
+	case s.holed:
+	case s.stream != nil:
+		s.stream.Write(b)
+		s.store.Write(b)
+	case s.coded && s.store.Size+int64(len(b)) > streamFrom:
+		lim := &c.env.Limits
+		s.stream = coding.NewStream(max(0, lim.Body), lim.Hash, s.msg.ContentEncoding, c.codingLimits())
+		s.stream.Write(s.store.Data)
+		s.stream.Write(b)
+		s.store.Write(b)
+	default:
+		s.store.Write(b)
+	}
+}
+
+func (c *Conn) codingLimits() coding.Limits {
+	lim := &c.env.Limits
+	return coding.Limits{Out: lim.Decode, Layers: lim.DecodeLayers, ZstdWindow: lim.ZstdWindow}
+}
+
+// bodyGap notes a hole of n bytes in a body (n < 0: unknown).
+func (c *Conn) bodyGap(s *side, n int64, reason string) {
+	if n == 0 {
+		return
+	}
+	m := s.msg
+	g := exchange.Gap{Offset: s.wire, Length: max(n, -1), Reason: reason}
+	if k := len(m.Gaps); k > 0 && n > 0 && m.Gaps[k-1].Reason == reason && m.Gaps[k-1].Offset+m.Gaps[k-1].Length == g.Offset {
+		m.Gaps[k-1].Length += n
+	} else {
+		m.Gaps = append(m.Gaps, g)
+	}
+	if n > 0 {
+		s.wire += n
+	}
+	s.holed = s.coded
+	c.noteGap(s, reason)
+	s.meta.bad = true
+}
+
+// endBody fills in what is known of the body at its end; bad says that it is not
+// whole. The bytes are kept for as long as the pair needs them: until the call
+// returns, where now is true.
+func (c *Conn) endBody(s *side, bad, now bool) {
+	m := s.msg
+	lim := &c.env.Limits
+	if !m.HasBody {
+		return
+	}
+	defer c.giveBack(s)
+	m.BodyWireSize = s.wire
+	whole := !bad && len(m.Gaps) == 0
+	if !c.memoized(s, whole) {
+		if !s.coded {
+			m.BodySize = s.wire
+			if whole {
+				m.BodySHA256, m.Hashed = s.store.Sum()
+				if m.Hashed && s.store.Whole() {
+					c.env.Memo.Put(s.key, "", s.store.Data, nil, m.BodySHA256)
+				}
+			}
+			c.keepBody(s, &s.store, now)
+		} else {
+			c.decodeBody(s, whole, now)
+		}
+	}
+	if over := m.BodySize - int64(len(m.Body)) - gapBytes(m); over > 0 && lim.Body >= 0 {
+		s.pair.Anomalies.Add(exchange.AnomalyBodyLimit)
+		m.Gaps = append(m.Gaps, exchange.Gap{Offset: m.BodySize - over, Length: over, Reason: exchange.GapLimit})
+	}
+}
+
+// giveBack returns the memory of a body that was kept elsewhere.
+func (c *Conn) giveBack(s *side) {
+	c.env.Buffers.Put(s.store.Data)
+	s.store.Data = nil
+}
+
+// memoized fills in the body from one that came before, if it did.
+func (c *Conn) memoized(s *side, whole bool) bool {
+	s.key = 0
+	lim := &c.env.Limits
+	if !whole || !lim.Hash || s.stream != nil || !s.store.Whole() {
+		return false
+	}
+	m := s.msg
+	value := ""
+	if s.coded {
+		value = m.ContentEncoding
+	}
+	var e *coding.Memoized
+	if e, s.key = c.env.Memo.Get(value, s.store.Data); e == nil || int64(len(e.Body)) > lim.Body {
+		return false
+	}
+	m.BodySize, m.BodySHA256, m.Hashed, m.Body, m.Shared = int64(len(e.Body)), e.Sum, true, e.Body, true
+	return true
+}
+
+func gapBytes(m *exchange.Message) (n int64) {
+	for _, g := range m.Gaps {
+		n += max(0, g.Length)
+	}
+	return n
+}
+
+// decodeBody undoes the content coding of the body.
+func (c *Conn) decodeBody(s *side, whole, now bool) {
+	m := s.msg
+	lim := &c.env.Limits
+	var out *coding.Store
+	var how coding.Outcome
+	if s.stream != nil {
+		out, how = s.stream.Finish()
+		s.stream = nil
+	} else {
+		c.out.Reset()
+		if c.out.Data == nil {
+			c.out.Data = c.env.Buffers.Get(0)
+		}
+		defer func() {
+			c.env.Buffers.Put(c.out.Data)
+			c.out.Data = nil
+		}()
+		c.out.Limit, c.out.Hash = max(0, lim.Body), lim.Hash
+		out = &c.out
+		if s.store.Size == 0 {
+			how = coding.Decoded // no body, no coding
+		} else {
+			how = c.env.Decoder.Decode(out, m.ContentEncoding, s.store.Data, c.codingLimits())
+		}
+	}
+	a := &s.pair.Anomalies
+	switch how {
+	case coding.Decoded:
+	case coding.BadTrailer:
+		if whole {
+			a.Add(exchange.AnomalyGzipBadTrailer)
+		}
+	case coding.Broken:
+		if whole {
+			a.Add(exchange.AnomalyDecodeError)
+		}
+	default:
+		// Nothing sensible came out: the coded original is kept.
+		switch how {
+		case coding.Limit:
+			a.Add(exchange.AnomalyDecodeLimit)
+		default:
+			if whole {
+				a.Add(exchange.AnomalyCEMismatch)
+			}
+		}
+		m.BodySize = s.wire
+		if whole && s.store.Whole() && lim.Hash {
+			s.store.Hash = true
+			m.BodySHA256, m.Hashed = s.store.Sum()
+		}
+		if max(0, lim.Body) < int64(len(s.store.Data)) {
+			s.store.Data = s.store.Data[:max(0, lim.Body)]
+		}
+		c.keepBody(s, &s.store, now)
+		return
+	}
+	m.BodySize = out.Size
+	if whole {
+		m.BodySHA256, m.Hashed = out.Sum()
+		if how == coding.Decoded && m.Hashed && out.Whole() {
+			c.env.Memo.Put(s.key, m.ContentEncoding, s.store.Data, out.Data, m.BodySHA256)
+		}
+	}
+	c.keepBody(s, out, now)
+}
+
+// keepBody gives the message its body: the stored bytes of st.
+func (c *Conn) keepBody(s *side, st *coding.Store, now bool) {
+	m := s.msg
+	switch {
+	case c.env.Limits.Body < 0 || len(st.Data) == 0:
+		m.Body = nil
+	case now && len(st.Data) < firstBody:
+		m.Body = c.env.Copy(st.Data)
+	case len(st.Data) >= firstBody:
+		m.Body, st.Data = st.Data, nil
+	default:
+		m.Body = bytes.Clone(st.Data)
+	}
+	if !now {
+		c.hold(s.meta, grown(len(m.Body)))
+	}
+}
+
+// done ends the message being read; bad says that it is not whole.
+func (c *Conn) done(d exchange.Dir, s *side, at packet.Pos, bad bool) {
+	m := s.meta
+	now := d == exchange.ToClient && (m.reqDone || !m.pair.Request.Present) || d == exchange.ToServer && m.respDone
+	c.endBody(s, bad, now)
+	c.finish(d, s, bad)
+	s.state, s.part = atStart, s.part[:0]
+	if c.next != nil {
+		s.state = tunnel
+	}
+}

@@ -1,0 +1,410 @@
+package pipeline
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"slices"
+
+	"recap/pipeline/app"
+	"recap/pipeline/app/http1"
+	"recap/pipeline/decap"
+	"recap/pipeline/exchange"
+	"recap/pipeline/tcp"
+	"recap/pipeline/tls"
+	"recap/reader/packet"
+)
+
+// conn is one TCP connection: its reassembly, what protocol it was found to speak,
+// and the parser of that.
+type conn struct {
+	key    exchange.FlowKey
+	part   *partition
+	tcp    tcp.Conn
+	info   *exchange.Conn
+	parser app.Parser
+	detect [2]detector // by side
+	// client is the side that asks; 0 or 1, guessed until known.
+	client      int
+	clientKnown bool
+	protocol    string // "" while unknown
+	other       int64  // payload bytes of something else
+
+	first, last packet.Pos
+	clock       int64
+	mac         [2][6]byte
+	hasMAC      bool
+	stack       uint32
+	vlans       uint32
+	outer       []byte // of the first packet, see decap.Segment
+	further     int64  // segments of packets that are counted with an earlier one
+	file        int32
+	iface       int32
+	pairs       int64
+	anomalies   exchange.Anomalies
+	continues   exchange.ID
+
+	// Other captures of the same conversation; see vantage.go.
+	sibling      *conn // next with the same addresses and ports
+	company      bool  // there was one
+	strangers    []*conn
+	waiting      []*waiting
+	waitingBytes int64
+	copies       int64 // pairs that were found elsewhere too
+	seenAt       []place
+	aliases      []exchange.FlowKey
+
+	list       *list
+	prev, next *conn
+	deadline   int64
+	charged    int64
+}
+
+func newConn(p *partition, s *decap.Segment, side int) *conn {
+	c := &conn{key: s.Key, part: p, stack: s.Stack, vlans: s.VLANs, file: s.FileIndex, iface: s.Interface, outer: slices.Clone(s.Outer())}
+	c.first = packet.Pos{Number: s.Number, TimeNS: s.TimeNS}
+	if s.Info&decap.Further != 0 {
+		c.first.Offset = int64(s.Seq) + 1 // tells it from one that the same packet began
+	}
+	// Who sends a SYN asks; who sends SYN/ACK answers. Without either, the higher
+	// port is likelier to be the asking one, until the content tells.
+	switch {
+	case s.Flags&(decap.SYN|decap.ACK) == decap.SYN:
+		c.client = side
+	case s.Flags&decap.SYN != 0:
+		c.client = 1 - side
+	case s.Key.HiPort > s.Key.LoPort:
+		c.client = 1
+	}
+	if s.Info&decap.HasMAC != 0 {
+		c.mac[side], c.mac[1-side], c.hasMAC = s.SrcMAC, s.DstMAC, true
+	}
+	return c
+}
+
+func (c *conn) dir(side int) exchange.Dir {
+	if side == c.client {
+		return exchange.ToServer
+	}
+	return exchange.ToClient
+}
+
+// segment takes the next packet.
+func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
+	c.last = packet.Pos{Number: s.Number, TimeNS: s.TimeNS}
+	c.clock = s.Clock
+	if s.Info&decap.Further != 0 {
+		c.further++
+	}
+	if at.BadChecksum {
+		c.anomalies.Add(exchange.AnomalyBadChecksum)
+	}
+	c.tcp.Halves[side].WireBytes += int64(s.Wire)
+	if c.tcp.Segment(&c.part.env, s, side, at, c) {
+		c.part.w.health.copies.add(s.Number, int64(len(s.Payload())))
+		c.copied(s, side)
+	}
+	if c.company {
+		c.holes(at)
+	}
+	switch {
+	case !c.tcp.Done():
+		if c.list == &c.part.live && c.next != nil {
+			c.list.remove(c)
+			c.part.live.push(c)
+		}
+	case c.list == &c.part.live:
+		c.deadline = s.Clock + lingerTime
+		c.list.remove(c)
+		c.part.closed.push(c)
+		if !c.tcp.Reset && c.parser != nil {
+			c.parser.End(app.EndFIN, at)
+		}
+	}
+}
+
+func (c *conn) reason() app.EndReason {
+	switch {
+	case c.tcp.Reset:
+		return app.EndRST
+	case c.tcp.Done():
+		return app.EndFIN
+	}
+	return app.EndCapture
+}
+
+// connCost is about what a connection takes beside buffers, bytes.
+const connCost = 1500
+
+func (c *conn) memory() int64 {
+	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
+	for i := range c.detect {
+		if f := c.detect[i].frames; f != nil {
+			n += f.Memory()
+		}
+	}
+	if c.parser != nil {
+		n += c.parser.Memory()
+	}
+	return n
+}
+
+// Data implements tcp.Handler.
+func (c *conn) Data(side int, at packet.Pos, b []byte) {
+	if c.parser != nil {
+		c.parser.Data(c.dir(side), at, b)
+		return
+	}
+	c.sniff(side, at, b)
+}
+
+// Gap implements tcp.Handler.
+func (c *conn) Gap(side int, at packet.Pos, n int64, reason string) {
+	if reason == exchange.GapLost {
+		c.part.w.health.lost.add(c.last.Number, max(n, 0))
+	}
+	if c.parser != nil {
+		c.parser.Gap(c.dir(side), at, n, reason)
+		return
+	}
+	d := &c.detect[side]
+	c.giveUp(d)
+	c.noFrames(d)
+	d.gapped = true
+}
+
+// Close implements tcp.Handler.
+func (c *conn) Close(side int, at packet.Pos) {
+	if c.parser == nil {
+		c.believe(side)
+	}
+	if c.parser != nil {
+		c.parser.Close(c.dir(side), at)
+	}
+}
+
+// conclude reads the connection to its end.
+func (c *conn) conclude(reason app.EndReason, at packet.Pos) {
+	c.tcp.Flush(&c.part.env, at, c)
+	if c.parser == nil {
+		c.believe(0)
+		c.believe(1)
+	}
+	if c.parser == nil {
+		c.joinLast()
+	}
+	if c.parser != nil {
+		c.parser.End(reason, at)
+	}
+}
+
+// finish ends the connection and gives out its row.
+func (c *conn) finish(reason app.EndReason, at packet.Pos) {
+	c.conclude(reason, at)
+	for len(c.waiting) > 0 {
+		c.waiting[0].giveOut()
+	}
+	c.describe()
+	c.giveUp(&c.detect[0])
+	c.giveUp(&c.detect[1])
+	c.noFrames(&c.detect[0])
+	c.noFrames(&c.detect[1])
+	c.account()
+	c.row(reason, at)
+}
+
+// account enters the connection into the ledger.
+func (c *conn) account() {
+	l := &c.part.w.ledger
+	var packets, dups int64
+	for i := range c.tcp.Halves {
+		h := &c.tcp.Halves[i]
+		packets += h.Packets
+		dups += h.DuplicatePacket
+		l.bDup += h.DuplicateBytes
+		l.bConflict += h.ConflictBytes
+		l.beforeStart += h.BeforeStart
+		l.outOfWindow += h.OutOfWindow
+		l.afterClose += h.AfterClose
+		l.late += h.Late
+		l.bDup -= h.Filled // counted where it was captured
+	}
+	l.duplicate += dups
+	// A packet counts once, with the first of its segments.
+	packets -= dups + c.further
+	if packets < 0 {
+		l.duplicate += packets
+		packets = 0
+	}
+	copied := c.pairs == 0 && c.copies > 0 // nothing but copies of what another tap saw
+	switch {
+	case copied:
+		l.duplicate += packets
+		c.part.w.health.copied(c, packets)
+	case c.pairs > 0:
+		l.http += packets
+	case c.protocol == "tls" && !c.info.TLS.Decrypted:
+		l.tls += packets
+	default:
+		l.other += packets
+	}
+	l.bOther += c.other
+	if c.parser != nil {
+		t := c.parser.Tally()
+		if copied {
+			l.bDup += t.HTTP
+			t.HTTP = 0
+		}
+		l.bHTTP += t.HTTP
+		l.bOther += t.Other
+		l.bUnpar += t.Unparsed
+		l.bTLS += t.TLS
+		l.bTLSOver += t.TLSOverhead
+	}
+}
+
+// row gives out the connection's row.
+func (c *conn) row(reason app.EndReason, at packet.Pos) {
+	w := c.part.w
+	if c.pairs == 0 && c.copies > 0 {
+		return // another tap's row stands for it
+	}
+	protocol := c.protocol
+	if protocol == "" {
+		protocol = "unknown"
+		if c.tcp.Halves[0].Bytes+c.tcp.Halves[1].Bytes == 0 {
+			protocol = "none"
+		}
+	}
+	w.protocols[protocol]++
+	w.nflows++
+	c.anomalies.Merge(&c.tcp.Anomalies)
+	if !c.both() {
+		c.anomalies.Add(exchange.AnomalyOneSided)
+	}
+	c.anomalies.Each(func(a exchange.Anomaly) { w.anomalies[a]++ })
+	f := &exchange.Flow{
+		Conn: c.info, Protocol: protocol, CloseReason: reason.String(), Continues: c.continues,
+		FirstNS: c.first.TimeNS, LastNS: c.last.TimeNS, FirstPacket: c.first.Number, LastPacket: c.last.Number,
+		Handshake: c.tcp.Halves[0].SYN() || c.tcp.Halves[1].SYN(),
+		Anomalies: c.anomalies, Pairs: c.pairs, Vantages: c.vantages(), Completed: at.Number,
+	}
+	f.Sides[c.dir(0)], f.Sides[c.dir(1)] = c.tcp.Halves[0].FlowSide, c.tcp.Halves[1].FlowSide
+	if c.pairs == 0 {
+		switch protocol {
+		case "none":
+			f.NoPairs = "no_payload"
+		case "tls":
+			f.NoPairs = "tls_without_keys"
+			if p, ok := c.parser.(*tls.Conn); ok && p.Decrypted() {
+				f.NoPairs = "not_http"
+				if p.Protocol() != "" {
+					f.NoPairs = "no_message"
+				}
+			}
+		case "http/1", "http/2":
+			f.NoPairs = "no_message"
+		default:
+			f.NoPairs = "not_http"
+		}
+	}
+	w.res.flows = append(w.res.flows, f)
+}
+
+// both reports whether packets of both directions were seen.
+func (c *conn) both() bool {
+	return c.tcp.Halves[0].Packets > 0 && c.tcp.Halves[1].Packets > 0
+}
+
+// describe fills c.info, which must not change once a pair refers to it.
+func (c *conn) describe() {
+	if c.info != nil {
+		return
+	}
+	w := c.part.w
+	ends := [2]exchange.Endpoint{
+		{IP: exchange.Addr(c.key.Lo, c.key.V6), Port: c.key.LoPort, MAC: c.mac[0], HasMAC: c.hasMAC},
+		{IP: exchange.Addr(c.key.Hi, c.key.V6), Port: c.key.HiPort, MAC: c.mac[1], HasMAC: c.hasMAC},
+	}
+	c.info = &exchange.Conn{
+		CommunityID: communityID(&c.key),
+		Client:      ends[c.client],
+		Server:      ends[1-c.client],
+		Tunnels:     w.dec.Tunnels(c.stack, c.outer),
+		VLANs:       w.dec.VLANStack(c.vlans),
+		Interface:   w.names.iface(c.file, c.iface),
+	}
+	c.info.ID = flowID(&c.key, c.info.Tunnels, c.first)
+}
+
+// flowID names a connection by its addresses, its tunnels, and where it begins in the capture.
+func flowID(k *exchange.FlowKey, tunnels []exchange.Tunnel, first packet.Pos) (id exchange.ID) {
+	b := make([]byte, 0, 128)
+	b = append(append(b, k.Lo[:]...), k.Hi[:]...)
+	b = binary.BigEndian.AppendUint16(b, k.LoPort)
+	b = binary.BigEndian.AppendUint16(b, k.HiPort)
+	for _, t := range tunnels {
+		b = append(b, t.Type...)
+		b = binary.BigEndian.AppendUint64(b, uint64(t.ID))
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(first.TimeNS))
+	b = binary.BigEndian.AppendUint64(b, uint64(first.Number))
+	if first.Offset != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(first.Offset))
+	}
+	sum := sha256.Sum256(b)
+	copy(id[:], sum[:])
+	return id
+}
+
+// communityID is the Community ID v1 of the 5-tuple with seed 0
+// (https://github.com/corelight/community-id-spec).
+func communityID(k *exchange.FlowKey) string {
+	b := make([]byte, 0, 40)
+	b = append(b, 0, 0)
+	for _, a := range [2][16]byte{k.Lo, k.Hi} {
+		b = append(b, exchange.Addr(a, k.V6).AsSlice()...)
+	}
+	b = append(b, 6, 0)
+	b = binary.BigEndian.AppendUint16(b, k.LoPort)
+	b = binary.BigEndian.AppendUint16(b, k.HiPort)
+	sum := sha1.Sum(b)
+	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// speak begins to read the connection as HTTP/1, with client as the side that asks.
+func (c *conn) speak(client int) {
+	c.client, c.clientKnown = client, true
+	c.protocol = "http/1"
+	c.describe()
+	var mid [2]bool
+	for side := range c.detect {
+		mid[c.dir(side)] = c.detect[side].inside || !c.tcp.Halves[side].SYN() && !c.tcp.Halves[1-side].SYN()
+	}
+	env := c.part.w.env
+	env.Emit = c.emit
+	c.parser = http1.New(&env, c.info, mid)
+}
+
+// emit adds what the connection knows to a finished pair.
+func (c *conn) emit(info *exchange.Conn, p *exchange.Pair) {
+	// What reassembly has noticed since the last pair concerns this one. Holes and
+	// cuts are told to the parser, which knows the message they fall into.
+	a := c.tcp.Anomalies
+	c.anomalies.Merge(&a)
+	for _, own := range []exchange.Anomaly{exchange.AnomalyLostSegment, exchange.AnomalySnaplenCut, exchange.AnomalyMirrorTruncated} {
+		a[own>>6] &^= 1 << (own & 63)
+	}
+	p.Anomalies.Merge(&a)
+	c.tcp.Anomalies = exchange.Anomalies{}
+	if !c.both() {
+		p.Anomalies.Add(exchange.AnomalyOneSided)
+	}
+	p.Vantages = append(p.Vantages, c.vantages()...)
+	if c.holdPair(p) {
+		return
+	}
+	c.pairs++
+	c.part.w.emit(info, p)
+}

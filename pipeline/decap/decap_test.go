@@ -1,0 +1,913 @@
+package decap
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+func pkt(link packet.LinkType, b []byte) *packet.Packet {
+	return &packet.Packet{Data: b, Length: uint32(len(b)), Link: link, Number: 1, TimeNS: 1}
+}
+
+// stackText writes a tunnel stack as type:id(src>dst), outermost first.
+func stackText(stack []exchange.Tunnel) string {
+	var l []string
+	for _, t := range stack {
+		e := fmt.Sprintf("%s:%d", t.Type, t.ID)
+		if t.Src.IsValid() {
+			e += fmt.Sprintf("(%v>%v)", t.Src, t.Dst)
+		}
+		l = append(l, e)
+	}
+	return strings.Join(l, " ")
+}
+
+// exact copies b into memory of its size, so that reading past its end does not go unseen.
+func exact(b []byte) []byte { return slices.Clip(slices.Clone(b)) }
+
+var (
+	tcp4 = tcpSeg("GET / HTTP/1.1\r\n")
+	in4  = ip4(clientIP, serverIP, 6, tcp4)
+	in6  = ip6(client6, server6, 6, tcpSeg("GET / HTTP/1.1\r\n"))
+	inE  = eth(0x0800, in4)
+)
+
+// over4 puts b of an IP protocol into IPv4 between outerA and outerB, and Ethernet.
+func over4(proto int, b []byte) []byte { return eth(0x0800, ip4(outerA, outerB, proto, b)) }
+
+func TestEncapsulations(t *testing.T) {
+	const (
+		pair  = "(192.0.2.1>192.0.2.2)"
+		ether = packet.LinkEthernet
+	)
+	teb := func(flags int, fields ...[]byte) []byte {
+		return over4(47, join(be16(flags), be16(0x6558), join(fields...), inE))
+	}
+	llc := func(oui ...byte) []byte {
+		return join([]byte{0xaa, 0xaa, 3}, oui, be16(0x0800), in4)
+	}
+	hop := func(next int, b []byte) []byte { return join([]byte{byte(next), 0, 1, 4, 0, 0, 0, 0}, b) }
+	erspan2 := join([]byte{0x10, 5, 0x01, 0x23}, be32(9))
+	erspan3 := func(frame, sub byte) []byte {
+		return join([]byte{0x20, 5, 0x01, 0x23}, be32(1), be16(0), []byte{frame << 2, sub})
+	}
+	for _, tt := range []struct {
+		name  string
+		link  packet.LinkType
+		frame []byte
+		stack string
+		vlans string
+	}{
+		{"Ethernet", ether, inE, "", "[]"},
+		{"Ethernet with padding", ether, join(inE, make([]byte, 9)), "", "[]"},
+		{"one VLAN tag", ether, eth(0x8100, vlanTag(7, 0x0800, in4)), "", "[7]"},
+		{"priority bits beside the VLAN identifier", ether, eth(0x8100, vlanTag(0xe007, 0x0800, in4)), "", "[7]"},
+		{"802.1ad outside 802.1Q", ether, eth(0x88a8, vlanTag(100, 0x8100, vlanTag(7, 0x0800, in4))), "", "[100 7]"},
+		{"three tags of old numbers", ether, eth(0x9100, vlanTag(1, 0x9200, vlanTag(2, 0x9300, vlanTag(3, 0x0800, in4)))), "", "[1 2 3]"},
+		{"802.3 with SNAP", ether, eth(len(llc(0, 0, 0)), llc(0, 0, 0)), "", "[]"},
+		{"802.3 with SNAP of the bridge tunnel", ether, eth(len(llc(0, 0, 0xf8)), llc(0, 0, 0xf8)), "", "[]"},
+		{"802.3 with IP's own SAP", ether, eth(3+len(in4), join([]byte{6, 6, 3}, in4)), "", "[]"},
+		{"SNAP inside a VLAN", ether, eth(0x8100, vlanTag(7, len(llc(0, 0, 0)), llc(0, 0, 0))), "", "[7]"},
+		{"SLL", packet.LinkSLL, join(be16(4), be16(1), be16(6), make([]byte, 8), be16(0x0800), in4), "", "[]"},
+		{"SLL with a VLAN tag", packet.LinkSLL, join(be16(4), be16(1), be16(6), make([]byte, 8), be16(0x8100), vlanTag(9, 0x0800, in4)), "", "[9]"},
+		{"SLL with LLC", packet.LinkSLL, join(be16(4), be16(1), be16(6), make([]byte, 8), be16(4), llc(0, 0, 0)), "", "[]"},
+		{"SLL2", packet.LinkSLL2, join(be16(0x86dd), be16(0), be32(2), be16(1), []byte{0, 6}, make([]byte, 8), in6), "", "[]"},
+		{"NULL, little endian", packet.LinkNull, join([]byte{2, 0, 0, 0}, in4), "", "[]"},
+		{"NULL, big endian", packet.LinkNull, join([]byte{0, 0, 0, 2}, in4), "", "[]"},
+		{"NULL, IPv6 of Darwin", packet.LinkNull, join([]byte{30, 0, 0, 0}, in6), "", "[]"},
+		{"NULL, IPv6 of FreeBSD, big endian", packet.LinkNull, join([]byte{0, 0, 0, 28}, in6), "", "[]"},
+		{"LOOP, IPv6 of OpenBSD", packet.LinkLoop, join([]byte{0, 0, 0, 24}, in6), "", "[]"},
+		{"LOOP, IPv6 of Linux", packet.LinkLoop, join([]byte{0, 0, 0, 10}, in6), "", "[]"},
+		{"raw IPv4", packet.LinkRaw, in4, "", "[]"},
+		{"raw IPv6", packet.LinkRaw, in6, "", "[]"},
+		{"raw as BSD numbers it", packet.LinkRawBSD, in4, "", "[]"},
+		{"raw as OpenBSD numbers it", packet.LinkRawOBSD, in4, "", "[]"},
+		{"link of IPv4 only", packet.LinkIPv4, in4, "", "[]"},
+		{"link of IPv6 only", packet.LinkIPv6, in6, "", "[]"},
+		{"IPv6 under the EtherType of IPv4", ether, eth(0x0800, in6), "", "[]"},
+
+		{"IPv6", ether, eth(0x86dd, in6), "", "[]"},
+		{"IPv6 with hop-by-hop options", ether, eth(0x86dd, ip6(client6, server6, 0, hop(6, tcp4))), "", "[]"},
+		{"IPv6 with destination options", ether, eth(0x86dd, ip6(client6, server6, 60, hop(6, tcp4))), "", "[]"},
+		{"IPv6 with a routing header at its end", ether, eth(0x86dd, ip6(client6, server6, 43, join([]byte{6, 0, 0, 0, 0, 0, 0, 0}, tcp4))), "", "[]"},
+		{"IPv6 with three extension headers", ether, eth(0x86dd, ip6(client6, server6, 0, hop(60, hop(60, hop(6, tcp4))))), "", "[]"},
+		{"IPv6 with an atomic fragment header", ether, eth(0x86dd, ip6(client6, server6, 44, join([]byte{6, 0, 0, 0}, be32(9), tcp4))), "", "[]"},
+		{"IPv6 with AH", ether, eth(0x86dd, ip6(client6, server6, 51, join([]byte{6, 4}, make([]byte, 22), tcp4))), "", "[]"},
+		{"IPv4 with AH", ether, eth(0x0800, ip4(clientIP, serverIP, 51, join([]byte{6, 4}, make([]byte, 22), tcp4))), "", "[]"},
+		{"a jumbogram", ether, eth(0x86dd, jumbo(0, tcp4)), "", "[]"},
+
+		{"VXLAN", ether, over4(17, udp(1, 4789, vxlan(42, inE))), "vxlan:42" + pair, "[]"},
+		{"VXLAN at Linux's old port", ether, over4(17, udp(1, 8472, vxlan(42, inE))), "vxlan:42" + pair, "[]"},
+		{"VXLAN over IPv6", ether, eth(0x86dd, ip6(client6, server6, 17, udp(1, 4789, vxlan(42, inE)))), "vxlan:42(2001::1>2001::2)", "[]"},
+		{"VXLAN with reserved bits", ether, over4(17, udp(1, 4789, join([]byte{0x88, 0, 0, 5}, be32(42<<8|1), inE))), "vxlan:42" + pair, "[]"},
+		{"VXLAN with VLANs outside and inside", ether, eth(0x8100, vlanTag(5, 0x0800, ip4(outerA, outerB, 17, udp(1, 4789, vxlan(42, eth(0x8100, vlanTag(6, 0x0800, in4))))))), "vxlan:42" + pair, "[5 6]"},
+		{"VXLAN in VXLAN", ether, over4(17, udp(1, 4789, vxlan(1, over4(17, udp(1, 4789, vxlan(2, inE)))))), "vxlan:1" + pair + " vxlan:2" + pair, "[]"},
+		{"GENEVE with Ethernet", ether, over4(17, udp(1, 6081, geneve(7, 0x6558, nil, inE))), "geneve:7" + pair, "[]"},
+		{"GENEVE with options and IPv4", ether, over4(17, udp(1, 6081, geneve(7, 0x0800, make([]byte, 28), in4))), "geneve:7" + pair, "[]"},
+		{"GENEVE with IPv6", ether, over4(17, udp(1, 6081, geneve(7, 0x86dd, nil, in6))), "geneve:7" + pair, "[]"},
+		{"VXLAN in GENEVE, as AWS load balancers send mirrors", ether, over4(17, udp(1, 6081, geneve(0, 0x0800, make([]byte, 32), ip4(outerB, outerA, 17, udp(1, 4789, vxlan(9, inE)))))), "geneve:0" + pair + " vxlan:9(192.0.2.2>192.0.2.1)", "[]"},
+
+		{"GRE", ether, over4(47, join(be16(0), be16(0x0800), in4)), "gre:-1" + pair, "[]"},
+		{"GRE with IPv6", ether, over4(47, join(be16(0), be16(0x86dd), in6)), "gre:-1" + pair, "[]"},
+		{"GRE with checksum", ether, over4(47, join(be16(0x8000), be16(0x0800), be32(0), in4)), "gre:-1" + pair, "[]"},
+		{"GRE with checksum, key and sequence", ether, over4(47, join(be16(0xb000), be16(0x0800), be32(0), be32(77), be32(1), in4)), "gre:77" + pair, "[]"},
+		{"GRE with source route", ether, over4(47, join(be16(0x4000), be16(0x0800), be32(0), be16(0x0800), []byte{0, 8, 10, 1, 1, 1, 10, 1, 1, 2}, be32(0), in4)), "gre:-1" + pair, "[]"},
+		{"GRE with Ethernet", ether, teb(0), "gre:-1" + pair, "[]"},
+		{"GRE with MPLS", ether, over4(47, join(be16(0), be16(0x8847), mplsLabel(16, 1, in4))), "gre:-1" + pair + " mpls:16", "[]"},
+		{"NVGRE", ether, teb(0x2000, be32(0x1234_56_78)), "nvgre:1193046" + pair, "[]"},
+		{"NVGRE of a reserved subnet without flow bits", ether, teb(0x2000, be32(42<<8)), "nvgre:42" + pair, "[]"},
+		{"a bridge's small key is no subnet", ether, teb(0x2000, be32(1001)), "gre:1001" + pair, "[]"},
+		{"WCCP redirect header", ether, over4(47, join(be16(0), be16(0x883e), be32(0), in4)), "gre:-1" + pair, "[]"},
+		{"GRE with PPP of version 1 (PPTP)", ether, over4(47, join(be16(0x3081), be16(0x880b), be16(40), be16(5), be32(1), be32(2), []byte{0xff, 3, 0, 0x21}, in4)), "pptp:5" + pair, "[]"},
+		{"ERSPAN type I", ether, over4(47, join(be16(0), be16(0x88be), inE)), "erspan:-1" + pair, "[]"},
+		{"ERSPAN type II", ether, over4(47, join(be16(0x1000), be16(0x88be), be32(1), erspan2, inE)), "erspan:291" + pair, "[]"},
+		{"ERSPAN type III", ether, over4(47, join(be16(0x1000), be16(0x22eb), be32(1), erspan3(0, 0), inE)), "erspan:291" + pair, "[]"},
+		{"ERSPAN type III with sub-header", ether, over4(47, join(be16(0x1000), be16(0x22eb), be32(1), erspan3(0, 1), make([]byte, 8), inE)), "erspan:291" + pair, "[]"},
+		{"ERSPAN type III with an IP packet", ether, over4(47, join(be16(0x1000), be16(0x22eb), be32(1), erspan3(2, 0), in6)), "erspan:291" + pair, "[]"},
+		{"ERSPAN type III under the number of type II", ether, over4(47, join(be16(0x1000), be16(0x88be), be32(1), erspan3(0, 0), inE)), "erspan:291" + pair, "[]"},
+		{"IPv4 in IPv4", ether, over4(4, in4), "ipip:-1" + pair, "[]"},
+		{"IPv6 in IPv4", ether, over4(41, in6), "6in4:-1" + pair, "[]"},
+		{"IPv4 in IPv6", ether, eth(0x86dd, ip6(client6, server6, 4, in4)), "4in6:-1(2001::1>2001::2)", "[]"},
+		{"IPv6 in IPv6", ether, eth(0x86dd, ip6(client6, server6, 41, in6)), "6in6:-1(2001::1>2001::2)", "[]"},
+		{"MPLS in IP", ether, over4(137, mplsLabel(16, 1, in4)), "mpls:16", "[]"},
+		{"MPLS over UDP", ether, over4(17, udp(1, 6635, mplsLabel(16, 1, in4))), "mpls:16", "[]"},
+		{"MPLS with IPv4", ether, eth(0x8847, mplsLabel(16, 1, in4)), "mpls:16", "[]"},
+		{"MPLS multicast with IPv6 below two labels", ether, eth(0x8848, mplsLabel(16, 0, mplsLabel(17, 1, in6))), "mpls:16 mpls:17", "[]"},
+		{"pseudowire with control word", ether, eth(0x8847, mplsLabel(16, 1, join(be32(5), inE))), "mpls:16", "[]"},
+		{"pseudowire without control word", ether, eth(0x8847, mplsLabel(16, 1, inE)), "mpls:16", "[]"},
+		{"pseudowire without control word, address like IPv4", ether, eth(0x8847, mplsLabel(16, 1, join([]byte{0x45}, inE[1:]))), "mpls:16", "[]"},
+		{"pseudowire with control word, then a VLAN", ether, eth(0x8847, mplsLabel(16, 1, join(be32(0), eth(0x8100, vlanTag(3, 0x0800, in4))))), "mpls:16", "[3]"},
+		{"PPPoE", ether, eth(0x8864, pppoe(17, join(be16(0x0021), in4))), "pppoe:17", "[]"},
+		{"PPPoE with IPv6 and padding", ether, join(eth(0x8864, pppoe(17, join(be16(0x0057), in6))), make([]byte, 7)), "pppoe:17", "[]"},
+		{"PPPoE with a protocol field of one byte", ether, eth(0x8864, pppoe(17, join([]byte{0x21}, in4))), "pppoe:17", "[]"},
+		{"PPP link with address and control", packet.LinkPPP, join([]byte{0xff, 3, 0, 0x21}, in4), "", "[]"},
+		{"PPP link without", packet.LinkPPP, join([]byte{0, 0x21}, in4), "", "[]"},
+		{"GTP-U", ether, over4(17, udp(1, 2152, gtp(0x30, nil, in4))), "gtpu:77" + pair, "[]"},
+		{"GTP-U with a sequence number", ether, over4(17, udp(1, 2152, gtp(0x32, []byte{0, 1, 0, 0}, in6))), "gtpu:77" + pair, "[]"},
+		{"GTP-U with two extension headers", ether, over4(17, udp(1, 2152, gtp(0x34, []byte{0, 0, 0, 0x85, 1, 0, 9, 0x40, 2, 0, 0, 0, 0, 0, 0, 0}, in4))), "gtpu:77" + pair, "[]"},
+		{"Teredo", ether, over4(17, udp(3544, 1, in6)), "teredo:-1" + pair, "[]"},
+		{"Teredo with authentication and origin", ether, over4(17, udp(1, 3544, join([]byte{0, 1, 2, 1}, make([]byte, 12), make([]byte, 8), in6))), "teredo:-1" + pair, "[]"},
+		{"L2TP", ether, over4(17, udp(1701, 1701, join(be16(2), be16(5), be16(6), []byte{0xff, 3, 0, 0x21}, in4))), "l2tp:6" + pair, "[]"},
+		{"L2TP with length, sequence and offset", ether, over4(17, udp(1, 1701, join(be16(0x4a02), be16(14+3+2+len(in4)), be16(5), be16(6), be32(0), be16(3), make([]byte, 3), be16(0x21), in4, []byte("pad")))), "l2tp:6" + pair, "[]"},
+		{"TZSP", ether, over4(17, udp(1, 37008, join([]byte{1, 0, 0, 1, 10, 1, 9, 0, 1}, inE))), "tzsp:-1" + pair, "[]"},
+		{"AYIYA", ether, over4(17, udp(1, 5072, join([]byte{0x42, 0x52, 0x11, 41}, make([]byte, 4+16+20), in6))), "ayiya:-1" + pair, "[]"},
+		{"VXLAN-GPE with IPv4", ether, over4(17, udp(1, 4790, join([]byte{0x0c, 0, 0, 1}, be32(3<<8), in4))), "vxlan-gpe:3" + pair, "[]"},
+		{"VXLAN-GPE with NSH", ether, over4(17, udp(1, 4790, join([]byte{0x0c, 0, 0, 4}, be32(3<<8), nsh(3, inE)))), "vxlan-gpe:3" + pair + " nsh:9", "[]"},
+		{"VXLAN-GPE without a protocol", ether, over4(17, udp(1, 4790, vxlan(3, inE))), "vxlan-gpe:3" + pair, "[]"},
+		{"NSH", ether, eth(0x894f, nsh(1, in4)), "nsh:9", "[]"},
+		{"EtherIP", ether, over4(97, join(be16(0x3000), inE)), "etherip:-1" + pair, "[]"},
+		{"backbone bridging", ether, eth(0x88a8, vlanTag(8, 0x88e7, join(be32(0x10000005), eth(0x8100, vlanTag(9, 0x0800, in4))))), "pbb:5", "[8 9]"},
+		{"VN-Tag between VLANs", ether, eth(0x8100, vlanTag(1, 0x8926, join(be32(0), be16(0x8100), vlanTag(2, 0x0800, in4)))), "", "[1 2]"},
+		{"E-TAG before a VLAN", ether, eth(0x893f, join(make([]byte, 6), be16(0x8100), vlanTag(2, 0x0800, in4))), "", "[2]"},
+		{"MACsec that is not encrypted", ether, eth(0x88e5, join([]byte{0x20, 0}, be32(7), make([]byte, 8), be16(0x0800), in4, make([]byte, 16))), "", "[]"},
+		{"MACsec without a channel", ether, eth(0x88e5, join([]byte{0, 0}, be32(7), be16(0x86dd), in6, make([]byte, 16))), "", "[]"},
+		{"L2TPv3 over IP", ether, over4(115, join(be32(5), inE)), "l2tpv3:5" + pair, "[]"},
+		{"L2TPv3 over IP with cookie and sublayer", ether, over4(115, join(be32(5), be32(0x0800), be32(0x4500), be32(0), inE)), "l2tpv3:5" + pair, "[]"},
+		{"L2TPv3 over UDP with a cookie and IP", ether, over4(17, udp(9, 1701, join(be16(3), be16(0), be32(5), be32(77), in4))), "l2tpv3:5" + pair, "[]"},
+		{"L2TPv3 with PPP", ether, over4(115, join(be32(5), []byte{0xff, 3, 0, 0x57}, in6)), "l2tpv3:5" + pair, "[]"},
+		{"L2TPv3 with HDLC", ether, over4(115, join(be32(5), be32(0), []byte{0x0f, 0, 8, 0}, in4)), "l2tpv3:5" + pair, "[]"},
+		{"L2TPv3 with a VLAN", ether, over4(115, join(be32(5), eth(0x8100, vlanTag(3, 0x0800, in4)))), "l2tpv3:5" + pair, "[3]"},
+		{"ESP without encryption, tunnel mode", ether, over4(50, espTrailer(5, 4, 12, in4)), "esp:5" + pair, "[]"},
+		{"ESP without encryption, IPv6 inside, longer check value", ether, over4(50, espTrailer(5, 41, 16, in6)), "esp:5" + pair, "[]"},
+		{"ESP without encryption, transport mode", ether, eth(0x0800, ip4(clientIP, serverIP, 50, espTrailer(5, 6, 12, tcp4))), "", "[]"},
+		{"ESP without encryption over UDP", ether, over4(17, udp(4500, 4500, espTrailer(5, 4, 12, in4))), "esp:5" + pair, "[]"},
+		{"ESP with VXLAN in transport mode", ether, over4(50, espTrailer(5, 17, 12, udp(1, 4789, vxlan(9, inE)))), "vxlan:9" + pair, "[]"},
+		{"Juniper mirror", ether, over4(17, udp(1, 30030, join(be32(1), be32(2), in4))), "jmirror:2" + pair, "[]"},
+		{"Juniper mirror with PPP", ether, over4(17, udp(1, 30030, join(be32(1), be32(2), []byte{0xff, 3, 0, 0x57}, in6))), "jmirror:2" + pair, "[]"},
+		{"Juniper Ethernet link", 178, join([]byte("MGC\x80"), be16(3), []byte{1, 1, 9}, inE), "", "[]"},
+		{"Juniper link without a link header", 178, join([]byte("MGC\x02"), be32(0), in6), "", "[]"},
+		{"Juniper PPP link", 179, join([]byte("MGC\x01"), []byte{0xff, 3, 0, 0x21}, in4), "", "[]"},
+		{"ARCNET", 7, join([]byte{1, 2, 212, 0}, be16(9), in4), "", "[]"},
+		{"ARCNET of Linux", 129, join([]byte{1, 2}, be16(0), []byte{212, 0}, be16(9), in4), "", "[]"},
+		{"ARCNET of Linux, old numbers", 129, join([]byte{1, 2}, be16(0), []byte{240}, in4), "", "[]"},
+		{"mPacket, express", packet.LinkMPacket, join([]byte{0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0xd5}, inE, make([]byte, 4)), "", "[]"},
+		{"mPacket, a whole frame that may be preempted", packet.LinkMPacket, join([]byte{0x55, 0x55, 0xe6}, inE, binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(inE))), "", "[]"},
+		{"pflog", 117, join([]byte{61, 2}, make([]byte, 62), in4), "", "[]"},
+		{"enc", 109, join(be32(2), make([]byte, 8), in4), "", "[]"},
+		{"PKTAP", 258, join([]byte{12, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0}, inE), "", "[]"},
+		{"Prism", 119, join([]byte{0x44, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0}, wifi(0x08, 1, nil), llc(0, 0, 0)), "", "[]"},
+		{"AVS under the number of Prism", 119, join(be32(-0x7fdeefff), be32(12), be32(0), wifi(0x08, 1, nil), llc(0, 0, 0)), "", "[]"},
+		{"Cisco HDLC", packet.LinkCHDLC, join([]byte{0x0f, 0}, be16(0x0800), in4), "", "[]"},
+		{"FDDI", 10, join([]byte{0x51}, testMACs, llc(0, 0, 0)), "", "[]"},
+		{"PPP link of another number", 50, join([]byte{0xff, 3, 0, 0x57}, in6), "", "[]"},
+		{"PPPoE link", 51, pppoe(2, join(be16(0x57), in6)), "pppoe:2", "[]"},
+		{"NFLOG", packet.LinkNFLOG, join([]byte{2, 0, 0, 0, 6, 0, 1, 0, 9, 9, 0, 0, byte(4 + len(in4)), 0, 9, 0}, in4), "", "[]"},
+		{"NFLOG, big endian", packet.LinkNFLOG, join([]byte{2, 0, 0, 0, 0, 6, 0, 1, 9, 9, 0, 0, 0, byte(4 + len(in6)), 0, 9}, in6), "", "[]"},
+		{"802.11 aggregate of one frame", packet.LinkWiFi, join(wifi(0x88, 1, []byte{0x80, 0}), subframe(llc(0, 0, 0))), "", "[]"},
+		{"802.11", packet.LinkWiFi, join(wifi(0x08, 1, nil), llc(0, 0, 0)), "", "[]"},
+		{"radiotap with 802.11 QoS", packet.LinkRadiotap, join([]byte{0, 0, 10, 0, 0, 0, 0, 0, 1, 2}, wifi(0x88, 2, []byte{0, 0}), llc(0, 0, 0)), "", "[]"},
+		{"PPI with 802.11 of four addresses", packet.LinkPPI, join([]byte{0, 0, 8, 0, 105, 0, 0, 0}, wifi(0x88, 3, make([]byte, 8)), llc(0, 0, 0)), "", "[]"},
+		{"Aruba's 802.11 in GRE", ether, over4(47, join(be16(0), be16(0x8200), wifi(0x08, 1, nil), llc(0, 0, 0))), "gre:-1" + pair, "[]"},
+		{"everything at once", ether,
+			eth(0x88a8, vlanTag(1, 0x8847, mplsLabel(2, 1, ip4(outerA, outerB, 47, join(be16(0x2000), be16(0x6558), be32(0x12345600),
+				eth(0x8864, pppoe(3, join(be16(0x57), ip6(client6, server6, 4, in4))))))))),
+			"mpls:2 nvgre:1193046" + pair + " pppoe:3 4in6:-1(2001::1>2001::2)", "[1]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+			slow.slowOnly = true
+			// Twice: the first packet of a stack takes another path than later ones.
+			for range 2 {
+				disp, s := checkDecode(t, d, slow, pkt(tt.link, exact(tt.frame)))
+				if disp != DispTCP {
+					t.Fatalf("Decode = %v, want tcp", disp)
+				}
+				if got := string(s.Payload()); got != "GET / HTTP/1.1\r\n" {
+					t.Errorf("payload %q", got)
+				}
+				if got := stackText(d.Stack(s.Stack)); got != tt.stack {
+					t.Errorf("Stack = %s, want %s", got, tt.stack)
+				}
+				if got := fmt.Sprint(d.VLANStack(s.VLANs)); got != tt.vlans {
+					t.Errorf("VLANStack = %s, want %s", got, tt.vlans)
+				}
+				if s.Key.LoPort != 40000 || s.Key.HiPort != 80 || s.Info&FromHi != 0 || s.Missing != 0 {
+					t.Errorf("key %v, info %b, missing %d", s.Key, s.Info, s.Missing)
+				}
+			}
+			// Every cut is accounted for and none panics.
+			for n := range tt.frame {
+				p := pkt(tt.link, exact(tt.frame[:n]))
+				p.Length = uint32(len(tt.frame))
+				if disp, s := checkDecode(t, d, slow, p); disp == DispTCP && n < len(tt.frame) {
+					if got := int(s.Missing) + len(s.Payload()); s.Missing > 0 && got != 16 {
+						t.Errorf("cut to %d: %d bytes missing and %d there, want 16 together", n, s.Missing, len(s.Payload()))
+					}
+				}
+			}
+		})
+	}
+}
+
+// espTrailer puts b of an IP protocol into ESP without encryption, with a check value.
+func espTrailer(spi, next, check int, b []byte) []byte {
+	pad := []byte{1, 2, 3}[:-(len(b)+2)&3]
+	return join(be32(spi), be32(1), b, pad, []byte{byte(len(pad)), byte(next)}, bytes.Repeat([]byte{0xa5}, check))
+}
+
+// subframe is a frame of an aggregate.
+func subframe(b []byte) []byte {
+	f := join(testMACs, be16(len(b)), b)
+	return join(f, make([]byte, -len(f)&3))
+}
+
+func gtp(flags byte, opts, b []byte) []byte {
+	return join([]byte{flags, 255}, be16(len(opts)+len(b)), be32(77), opts, b)
+}
+
+func nsh(next byte, b []byte) []byte {
+	return join([]byte{0, 6, 1, next}, be32(9<<8|255), make([]byte, 16), b)
+}
+
+// wifi is an IEEE 802.11 header with a first byte, flags, and what follows the
+// sequence number.
+func wifi(fc, flags byte, rest []byte) []byte {
+	return join([]byte{fc, flags, 0, 0}, make([]byte, 18), []byte{0x10, 0}, rest)
+}
+
+// jumbo is an IPv6 packet whose length stands in the jumbo payload option.
+func jumbo(extra int, b []byte) []byte {
+	p := ip6(client6, server6, 0, join([]byte{6, 0, 0xc2, 4}, be32(8+len(b)+extra), b))
+	copy(p[4:], be16(0))
+	return p
+}
+
+func TestDispositions(t *testing.T) {
+	const ether = packet.LinkEthernet
+	badVersion := exact(in4)
+	badVersion[0] = 0x35
+	badSum := exact(in4)
+	badSum[10] ^= 1
+	shortTotal := exact(in4)
+	copy(shortTotal[2:], be16(19))
+	dataOffset := func(v byte) []byte {
+		b := exact(inE)
+		b[14+20+12] = v << 4
+		return b
+	}
+	icmpQuote := eth(0x0800, ip4(outerA, outerB, 1, join([]byte{3, 1, 0, 0, 0, 0, 0, 0}, in4)))
+	for _, tt := range []struct {
+		name  string
+		link  packet.LinkType
+		frame []byte
+		want  string
+	}{
+		{"UDP", ether, over4(17, udp(53, 53, []byte("hello"))), "udp"},
+		{"UDP cut in its header", ether, over4(17, []byte{0, 53}), "udp"},
+		{"DNS from VXLAN's port", ether, over4(17, udp(4789, 53, join(be16(1), be16(0x0100), be16(1), make([]byte, 6), []byte("\x07example\x00\x00\x01\x00\x01")))), "udp"},
+		{"DNS to VXLAN's port", ether, over4(17, udp(53, 4789, join(be16(1), be16(0x8180), be16(1), make([]byte, 6), []byte("\x07example\x00\x00\x01\x00\x01")))), "udp"},
+		{"DNS to VXLAN's port, its number like the flag", ether, over4(17, udp(53, 4789, join(be16(0x0801), be16(0x8180), be16(1), make([]byte, 6), []byte("\x07example\x00\x00\x01\x00\x01")))), "udp"},
+		{"DNS to GENEVE's port", ether, over4(17, udp(53, 6081, join(be16(1), be16(0x8180), be16(1), make([]byte, 6), []byte("\x07example\x00\x00\x01\x00\x01")))), "udp"},
+		{"text to GENEVE's port", ether, over4(17, udp(53, 6081, []byte("hello, this is no tunnel at all"))), "udp"},
+		{"a header that sFlow sampled is no traffic", ether, over4(17, udp(1, 6343, join(be32(5), be32(1), outerA[:], make([]byte, 60), be32(1), be32(len(inE)), be32(4), be32(len(inE)), inE))), "udp"},
+		{"HTTP quoted by ICMPv6 is no traffic", ether, eth(0x86dd, ip6(client6, server6, 58, join([]byte{1, 0, 0, 0, 0, 0, 0, 0}, in6))), "other_ip"},
+		{"NAT-T keep-alive", ether, over4(17, udp(4500, 4500, []byte{0xff})), "udp"},
+		{"IKE over NAT-T", ether, over4(17, udp(4500, 4500, make([]byte, 60))), "udp"},
+		{"ESP over UDP", ether, over4(17, udp(4500, 4500, bytes.Repeat([]byte{0xa5}, 60))), "udp"},
+		{"ESP with a checksum of TCP that is wrong", ether, over4(50, espTrailer(5, 6, 12, tcp4)), "other_ip"},
+		{"L2TPv3 control", ether, over4(115, join(be32(0), in4)), "other_ip"},
+		{"L2TPv3 of noise", ether, over4(115, join(be32(5), bytes.Repeat([]byte{0xa5}, 60))), "other_ip"},
+		{"L2TPv3 of what only looks like IP", ether, over4(115, join(be32(5), eth(0x0800, bytes.Repeat([]byte{0xa5}, 60)))), "other_ip"},
+		{"noise at the port of Juniper's mirror", ether, over4(17, udp(1, 30030, bytes.Repeat([]byte{0x45}, 60))), "udp"},
+		{"IPComp", ether, over4(108, make([]byte, 40)), "undecodable:ipcomp"},
+		{"MACsec", ether, eth(0x88e5, join([]byte{0x2c, 0}, make([]byte, 60))), "undecodable:macsec_encrypted"},
+		{"a part of a preempted frame", packet.LinkMPacket, join([]byte{0x55, 0x61, 0xe6}, inE), "undecodable:mpacket_fragment"},
+		{"the beginning of a preempted frame", packet.LinkMPacket, join([]byte{0x55, 0xe6}, inE), "undecodable:mpacket_fragment"},
+		{"mPacket of a preamble", packet.LinkMPacket, []byte{0x55, 0x55}, "undecodable:mpacket_header"},
+		{"ARCNET with ARP", 129, []byte{1, 2, 0, 0, 213, 0, 0, 0}, "non_ip"},
+		{"Juniper without its magic number", 178, inE, "undecodable:juniper_header"},
+		{"an 802.11 fragment", packet.LinkWiFi, join(wifi(0x08, 5, nil), make([]byte, 40)), "undecodable:wifi_fragment"},
+		{"an 802.11 aggregate of ARP and UDP", packet.LinkWiFi, join(wifi(0x88, 1, []byte{0x80, 0}), subframe(join([]byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 6}, make([]byte, 28))), subframe(join([]byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0}, over4(17, udp(1, 2, nil))[14:]))), "non_ip"},
+		{"an 802.11 aggregate of ARP and damage", packet.LinkWiFi, join(wifi(0x88, 1, []byte{0x80, 0}), subframe(join([]byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 6}, make([]byte, 28))), subframe([]byte{0xaa})), "undecodable:llc_header"},
+		{"noise at VXLAN's port without the flag", ether, over4(17, udp(1, 4789, make([]byte, 60))), "udp"},
+		{"noise at VXLAN's port with the flag and more", ether, over4(17, udp(1, 4789, []byte(strings.Repeat("\xff", 60)))), "udp"},
+		{"VXLAN too short for a frame", ether, over4(17, udp(1, 4789, vxlan(1, make([]byte, 13)))), "udp"},
+		{"VXLAN with ARP", ether, over4(17, udp(1, 4789, vxlan(1, eth(0x0806, make([]byte, 28))))), "non_ip"},
+		{"GENEVE with version 1", ether, over4(17, udp(1, 6081, join([]byte{0x40, 0}, be16(0x6558), be32(0), inE))), "udp"},
+		{"GENEVE with options past the end", ether, over4(17, udp(1, 6081, join([]byte{0x3f, 0}, be16(0x6558), be32(0), inE))), "udp"},
+		{"GENEVE with an unknown protocol", ether, over4(17, udp(1, 6081, geneve(1, 0x1234, nil, inE))), "udp"},
+		{"GTP-U signalling", ether, over4(17, udp(1, 2152, join([]byte{0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0}))), "udp"},
+		{"GTP-U with an extension of no length", ether, over4(17, udp(1, 2152, gtp(0x34, []byte{0, 0, 0, 0x85, 0, 0, 0, 0}, in4))), "udp"},
+		{"L2TP control", ether, over4(17, udp(1, 1701, join(be16(0xc802), be16(12), make([]byte, 8)))), "udp"},
+		{"TZSP keep-alive", ether, over4(17, udp(1, 37008, []byte{1, 4, 0, 1, 1})), "udp"},
+		{"Teredo bubble", ether, over4(17, udp(1, 3544, ip6(client6, server6, 59, nil))), "other_ip"},
+		{"encrypted 802.11", packet.LinkWiFi, join(wifi(0x08, 0x41, nil), make([]byte, 40)), "undecodable:wifi_encrypted"},
+		{"an 802.11 beacon", packet.LinkWiFi, join(wifi(0x80, 0, nil), make([]byte, 40)), "non_ip"},
+		{"an 802.11 aggregate of nothing", packet.LinkWiFi, join(wifi(0x88, 1, []byte{0x80, 0}), make([]byte, 13)), "undecodable:amsdu_header"},
+		{"NSH of 4 bytes", ether, eth(0x894f, join([]byte{0, 1, 1, 1}, make([]byte, 20))), "undecodable:nsh_header"},
+		{"noise at the port of MPLS", ether, over4(17, udp(1, 6635, mplsLabel(16, 1, badSum))), "udp"},
+		{"HTTP quoted by ICMP is no traffic", ether, icmpQuote, "other_ip"},
+		{"ICMPv6", ether, eth(0x86dd, ip6(client6, server6, 58, make([]byte, 8))), "other_ip"},
+		{"ESP", ether, over4(50, make([]byte, 40)), "other_ip"},
+		{"no next header", ether, eth(0x86dd, ip6(client6, server6, 59, nil)), "other_ip"},
+		{"GRE with keep-alive", ether, over4(47, join(be16(0), be16(0))), "other_ip"},
+		{"GRE of version 2", ether, over4(47, join(be16(2), be16(0x0800), in4)), "other_ip"},
+		{"hop-by-hop options over IPv4", ether, over4(0, make([]byte, 40)), "other_ip"},
+		{"ARP", ether, eth(0x0806, make([]byte, 46)), "non_ip"},
+		{"an EtherType of nobody", ether, eth(0xfffe, in4), "non_ip"},
+		{"a type between lengths and EtherTypes", ether, eth(1520, in4), "non_ip"},
+		{"spanning tree", ether, eth(38, join([]byte{0x42, 0x42, 3}, make([]byte, 40))), "non_ip"},
+		{"SNAP of Cisco", ether, eth(40, join([]byte{0xaa, 0xaa, 3, 0, 0, 0x0c, 0x20, 0}, make([]byte, 40))), "non_ip"},
+		{"PPPoE with LCP", ether, eth(0x8864, pppoe(1, join(be16(0xc021), make([]byte, 10)))), "non_ip"},
+		{"PPPoE discovery", ether, eth(0x8863, make([]byte, 20)), "non_ip"},
+		{"MPLS with an associated channel", ether, eth(0x8847, mplsLabel(16, 1, join([]byte{0x10}, make([]byte, 30)))), "non_ip"},
+		{"netlink in SLL", packet.LinkSLL, join(be16(4), be16(824), be16(0), make([]byte, 8), be16(0), in4), "non_ip"},
+		{"loopback of AppleTalk", packet.LinkNull, join([]byte{16, 0, 0, 0}, in4), "non_ip"},
+
+		{"a frame of 13 bytes", ether, make([]byte, 13), "undecodable:ethernet_short"},
+		{"an empty frame", ether, nil, "undecodable:ethernet_short"},
+		{"a tag of 3 bytes", ether, eth(0x8100, make([]byte, 3)), "undecodable:vlan_header"},
+		{"IPv4 of 19 bytes", ether, eth(0x0800, in4[:19]), "undecodable:ipv4_header"},
+		{"IPv4 of version 3", ether, eth(0x0800, badVersion), "undecodable:ipv4_header"},
+		{"IPv4 whose header does not fit", ether, eth(0x0800, join([]byte{0x4f}, in4[1:24])), "undecodable:ipv4_header"},
+		{"IPv4 with a header of 16 bytes", ether, eth(0x0800, join([]byte{0x44}, in4[1:])), "undecodable:ipv4_header"},
+		{"IPv4 shorter than its header", ether, eth(0x0800, shortTotal), "undecodable:ipv4_length"},
+		{"IPv6 of 39 bytes", ether, eth(0x86dd, in6[:39]), "undecodable:ipv6_header"},
+		{"IPv6 with hop-by-hop options past the end", ether, eth(0x86dd, ip6(client6, server6, 0, []byte{6, 9, 0, 0, 0, 0, 0, 0})), "undecodable:ipv6_hop_by_hop_header"},
+		{"TCP of 19 bytes", ether, eth(0x0800, ip4(clientIP, serverIP, 6, tcp4[:19])), "undecodable:tcp_header"},
+		{"TCP cut in its header by the capture", ether, inE[:14+20+19], "undecodable:tcp_header_cut"},
+		{"TCP cut in its options by the capture", ether, dataOffset(9)[:14+20+21], "undecodable:tcp_header_cut"},
+		{"TCP with a data offset of 4", ether, dataOffset(4), "undecodable:tcp_header"},
+		{"TCP with a data offset past the end", ether, dataOffset(15), "undecodable:tcp_header"},
+		{"GRE of 3 bytes", ether, over4(47, make([]byte, 3)), "undecodable:gre_header"},
+		{"GRE with a key past the end", ether, over4(47, join(be16(0x2000), be16(0x0800), be16(1))), "undecodable:gre_header"},
+		{"ERSPAN of an unknown version", ether, over4(47, join(be16(0x1000), be16(0x88be), be32(0), be32(-1), be32(0), inE)), "undecodable:erspan_header"},
+		{"MPLS without a bottom", ether, eth(0x8847, mplsLabel(16, 0, nil)), "undecodable:mpls_header"},
+		{"raw IP of version 5", packet.LinkRaw, []byte{0x55}, "undecodable:ip_version"},
+		{"raw IP of nothing", packet.LinkRaw, nil, "undecodable:raw_short"},
+		{"SLL of 15 bytes", packet.LinkSLL, make([]byte, 15), "undecodable:sll_header"},
+		{"USB", 189, make([]byte, 80), "undecodable:link_type_189"},
+		{"a link type of nobody", 65535, make([]byte, 80), "undecodable:link_type_65535"},
+		{"an IPv4 fragment", ether, eth(0x0800, ip4Frag(clientIP, serverIP, 6, 1, 0x2000, tcp4[:24])), "fragment_held"},
+		{"an IPv6 fragment", ether, eth(0x86dd, ip6(client6, server6, 44, join([]byte{6, 0, 0, 1}, be32(9), tcp4[:24]))), "fragment_held"},
+		{"a fragment past the largest datagram", ether, eth(0x0800, ip4Frag(clientIP, serverIP, 6, 1, 0x1fff, tcp4)), "undecodable:fragment_oversize"},
+		{"an IPv6 fragment of 7 bytes with more to come", ether, eth(0x86dd, ip6(client6, server6, 44, join([]byte{6, 0, 0, 1}, be32(9), tcp4[:7]))), "undecodable:fragment_malformed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+			slow.slowOnly = true
+			disp, _ := checkDecode(t, d, slow, pkt(tt.link, exact(tt.frame)))
+			if disp.String() != tt.want || disp.Error() != tt.want {
+				t.Errorf("Decode = %v, want %s", disp, tt.want)
+			}
+			if got := strings.HasPrefix(tt.want, exchange.PacketUndecodable); got != disp.Undecodable() {
+				t.Errorf("Undecodable = %t", disp.Undecodable())
+			}
+			m := map[string]int64{}
+			d.AddTo(m)
+			if len(m) != 1 || m[tt.want] != 1 {
+				t.Errorf("AddTo = %v, want one %s", m, tt.want)
+			}
+		})
+	}
+}
+
+func TestDepthIsBounded(t *testing.T) {
+	nest := map[string]func(b []byte) []byte{
+		"VLAN":  func(b []byte) []byte { return eth(0x8100, vlanTag(1, int(binary.BigEndian.Uint16(b[12:])), b[14:])) },
+		"IPIP":  func(b []byte) []byte { return over4(4, b[14:]) },
+		"GRE":   func(b []byte) []byte { return over4(47, join(be16(0), be16(0x0800), b[14:])) },
+		"MPLS":  func(b []byte) []byte { return eth(0x8847, mplsLabel(9, 1, join(be32(0), b))) },
+		"VXLAN": func(b []byte) []byte { return over4(17, udp(1, 4789, vxlan(1, b))) },
+	}
+	for name, wrap := range nest {
+		t.Run(name, func(t *testing.T) {
+			frame := inE
+			for n := 0; n <= 60; n++ {
+				want := DispTCP
+				if n > 16 {
+					want = dispDepth
+				}
+				d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+				slow.slowOnly = true
+				if got, _ := checkDecode(t, d, slow, pkt(packet.LinkEthernet, frame)); got != want {
+					t.Fatalf("%d deep: Decode = %v, want %v", n, got, want)
+				}
+				if n > 1 {
+					var s Segment
+					if got := NewDecoder(Options{MaxDepth: n - 1}).Decode(pkt(packet.LinkEthernet, frame), &s); got != dispDepth {
+						t.Fatalf("%d deep with MaxDepth %d: Decode = %v, want %v", n, n-1, got, dispDepth)
+					}
+				}
+				frame = wrap(frame)
+			}
+		})
+	}
+	t.Run("a thousand labels", func(t *testing.T) {
+		b := in4
+		for range 1000 {
+			b = mplsLabel(1, 0, b)
+		}
+		var s Segment
+		if got := NewDecoder(Options{}).Decode(pkt(packet.LinkEthernet, eth(0x8847, b)), &s); got != dispDepth {
+			t.Errorf("Decode = %v, want %v", got, dispDepth)
+		}
+	})
+}
+
+func TestFlowKey(t *testing.T) {
+	back := func(stack func(ip []byte) []byte) [2]Segment {
+		d := NewDecoder(Options{})
+		var s [2]Segment
+		reply := tcpOpts(80, 40000, 5, nil, []byte("HTTP/1.1 200 OK\r\n"))
+		for i, ip := range [][]byte{in4, ip4(serverIP, clientIP, 6, reply)} {
+			if got := d.Decode(pkt(packet.LinkEthernet, stack(ip)), &s[i]); got != DispTCP {
+				t.Fatalf("Decode = %v, want tcp", got)
+			}
+		}
+		return s
+	}
+	n := 0
+	for _, tt := range []struct {
+		name  string
+		stack func(ip []byte) []byte
+		same  bool
+	}{
+		{"plain", func(ip []byte) []byte { return eth(0x0800, ip) }, true},
+		{"VLANs are not part of it", func(ip []byte) []byte { n++; return eth(0x8100, vlanTag(n, 0x0800, ip)) }, true},
+		{"outer addresses are not", func(ip []byte) []byte {
+			n++
+			return eth(0x0800, ip4(ip4Addr{1, 1, 1, byte(n)}, outerB, 17, udp(1, 4789, vxlan(5, eth(0x0800, ip)))))
+		}, true},
+		{"VXLAN identifiers are", func(ip []byte) []byte { n++; return over4(17, udp(1, 4789, vxlan(uint32(n), eth(0x0800, ip)))) }, false},
+		{"GENEVE identifiers are", func(ip []byte) []byte { n++; return over4(17, udp(1, 6081, geneve(uint32(n), 0x0800, nil, ip))) }, false},
+		{"GRE keys are", func(ip []byte) []byte { n++; return over4(47, join(be16(0x2000), be16(0x0800), be32(n), ip)) }, false},
+		{"NVGRE flow bits are not", func(ip []byte) []byte {
+			n++
+			return over4(47, join(be16(0x2000), be16(0x6558), be32(0x12345600+n), eth(0x0800, ip)))
+		}, true},
+		{"PPPoE sessions are", func(ip []byte) []byte { n++; return eth(0x8864, pppoe(n, join(be16(0x21), ip))) }, false},
+		{"labels are not", func(ip []byte) []byte { n++; return eth(0x8847, mplsLabel(n, 1, ip)) }, true},
+		{"nor is their number", func(ip []byte) []byte {
+			if n++; n%2 == 0 {
+				ip = mplsLabel(n, 1, ip)
+				return eth(0x8847, mplsLabel(99, 0, ip))
+			}
+			return eth(0x8847, mplsLabel(n, 1, ip))
+		}, true},
+		{"ERSPAN sessions are not", func(ip []byte) []byte {
+			n++
+			return over4(47, join(be16(0x1000), be16(0x88be), be32(1), []byte{0x10, 5, 0, byte(n)}, be32(9), eth(0x0800, ip)))
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := back(tt.stack)
+			if same := s[0].Key == s[1].Key; same != tt.same {
+				t.Errorf("keys %v and %v: same = %t, want %t", s[0].Key, s[1].Key, same, tt.same)
+			}
+			if s[0].Info&FromHi != 0 || s[1].Info&FromHi == 0 {
+				t.Errorf("FromHi %t and %t, want false and true", s[0].Info&FromHi != 0, s[1].Info&FromHi != 0)
+			}
+			if got := exchange.Addr(s[0].Key.Lo, s[0].Key.V6); got != netip.AddrFrom4(clientIP) {
+				t.Errorf("Lo = %v, want the client", got)
+			}
+		})
+	}
+	t.Run("IPv6 with mapped addresses is not IPv4", func(t *testing.T) {
+		mapped := func(a ip4Addr) (m ip6Addr) { m[10], m[11] = 0xff, 0xff; copy(m[12:], a[:]); return m }
+		d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+		slow.slowOnly = true
+		_, a := checkDecode(t, d, slow, pkt(packet.LinkEthernet, exact(inE)))
+		_, b := checkDecode(t, d, slow, pkt(packet.LinkEthernet, exact(eth(0x86dd, ip6(mapped(clientIP), mapped(serverIP), 6, tcp4)))))
+		if a.Key == b.Key || a.Key.V6 || !b.Key.V6 || a.Key.Lo != b.Key.Lo {
+			t.Errorf("keys %v and %v", a.Key, b.Key)
+		}
+		if got := exchange.Addr(b.Key.Lo, b.Key.V6).String() + " " + exchange.Addr(a.Key.Lo, a.Key.V6).String(); got != "::ffff:10.0.0.1 10.0.0.1" {
+			t.Errorf("addresses %s", got)
+		}
+		if ok, _ := b.ChecksumOK(); !ok {
+			t.Errorf("checksum not ok")
+		}
+		_, c := checkDecode(t, d, slow, pkt(packet.LinkEthernet, exact(eth(0x86dd, ip6(mapped(outerA), mapped(outerB), 41, in6)))))
+		if got := stackText(d.Stack(c.Stack)); got != "6in6:-1(::ffff:192.0.2.1>::ffff:192.0.2.2)" {
+			t.Errorf("Stack = %s", got)
+		}
+	})
+	t.Run("MergeTunnels leaves all out", func(t *testing.T) {
+		d := NewDecoder(Options{MergeTunnels: true})
+		var a, b Segment
+		d.Decode(pkt(packet.LinkEthernet, inE), &a)
+		for i := range 3 {
+			d.Decode(pkt(packet.LinkEthernet, over4(17, udp(1, 4789, vxlan(uint32(i/2), inE)))), &b)
+			if a.Key != b.Key || b.Stack == 0 {
+				t.Errorf("keys %v and %v, stack %d", a.Key, b.Key, b.Stack)
+			}
+		}
+	})
+	t.Run("same addresses, ports decide", func(t *testing.T) {
+		d := NewDecoder(Options{})
+		var a, b Segment
+		d.Decode(pkt(packet.LinkRaw, ip4(clientIP, clientIP, 6, tcpOpts(9, 7, 1, nil, nil))), &a)
+		d.Decode(pkt(packet.LinkRaw, ip4(clientIP, clientIP, 6, tcpOpts(7, 9, 1, nil, nil))), &b)
+		if a.Key != b.Key || a.Key.LoPort != 7 || a.Info&FromHi == 0 || b.Info&FromHi != 0 {
+			t.Errorf("keys %v and %v, info %b and %b", a.Key, b.Key, a.Info, b.Info)
+		}
+	})
+}
+
+func TestSegmentFields(t *testing.T) {
+	syn := tcpOpts(40000, 80, 0xfffffff0, []byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7}, nil)
+	syn[13] = 2
+	data := tcpOpts(40000, 80, 5, []byte{1, 1, 8, 10, 9, 8, 7, 6, 0, 0, 0, 0}, []byte("x"))
+	data[13] = 0x3f
+	for _, tt := range []struct {
+		name string
+		tcp  []byte
+		want Segment
+	}{
+		{"a SYN", syn, Segment{Seq: 0xfffffff0, Ack: 77, TSVal: 0x01020304, IPID: 0x1234, HeaderLen: 40, TTL: 64, Flags: SYN, Window: 1000, Info: HasMAC | HasTS}},
+		{"data with the usual options", data, Segment{Seq: 5, Ack: 77, TSVal: 0x09080706, IPID: 0x1234, HeaderLen: 32, TTL: 64, Flags: FIN | SYN | RST | PSH | ACK | URG, Window: 1000, Info: HasMAC | HasTS}},
+		{"an option past the end", tcpOpts(40000, 80, 5, []byte{3, 9, 0, 0}, nil), Segment{Seq: 5, Ack: 77, IPID: 0x1234, HeaderLen: 24, TTL: 64, Flags: PSH | ACK, Window: 1000, Info: HasMAC}},
+		{"an option of no length", tcpOpts(40000, 80, 5, []byte{3, 0, 8, 10}, nil), Segment{Seq: 5, Ack: 77, IPID: 0x1234, HeaderLen: 24, TTL: 64, Flags: PSH | ACK, Window: 1000, Info: HasMAC}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+			slow.slowOnly = true
+			p := pkt(packet.LinkEthernet, exact(eth(0x0800, ip4(clientIP, serverIP, 6, tt.tcp))))
+			p.Number, p.Interface, p.FileIndex = 77, 3, 4
+			_, s := checkDecode(t, d, slow, p)
+			w := tt.want
+			w.Key, w.Number, w.TimeNS, w.Interface, w.FileIndex = s.Key, 77, 1, 3, 4
+			w.DstMAC, w.SrcMAC = [6]byte(testMACs), [6]byte(testMACs[6:])
+			if !equalSegments(*s, w) {
+				t.Errorf("Decode = %+v\nwant %+v", *s, w)
+			}
+		})
+	}
+	t.Run("innermost addresses of a tunnel", func(t *testing.T) {
+		inner := exact(inE)
+		copy(inner, []byte{6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7})
+		d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+		slow.slowOnly = true
+		for range 2 {
+			_, s := checkDecode(t, d, slow, pkt(packet.LinkEthernet, over4(17, udp(1, 4789, vxlan(1, inner)))))
+			if s.DstMAC != [6]byte(inner) || s.SrcMAC != [6]byte(inner[6:]) {
+				t.Errorf("MACs %x > %x", s.SrcMAC, s.DstMAC)
+			}
+		}
+	})
+	t.Run("no addresses below a raw link", func(t *testing.T) {
+		d := NewDecoder(Options{})
+		var s Segment
+		d.Decode(pkt(packet.LinkEthernet, inE), &s)
+		d.Decode(pkt(packet.LinkRaw, in4), &s)
+		if s.Info&HasMAC != 0 || s.SrcMAC != [6]byte{} {
+			t.Errorf("info %b, MAC %x", s.Info, s.SrcMAC)
+		}
+	})
+	t.Run("an IPv6 routing header names the destination", func(t *testing.T) {
+		last := ip6Addr{0: 0x20, 1: 1, 15: 9}
+		for _, tt := range []struct {
+			name string
+			head []byte
+		}{
+			{"type 0", join([]byte{6, 4, 0, 1, 0, 0, 0, 0}, make([]byte, 16), last[:])},
+			{"type 2", join([]byte{6, 2, 2, 1, 0, 0, 0, 0}, last[:])},
+			{"segment routing", join([]byte{6, 4, 4, 1, 1, 0, 0, 0}, last[:], make([]byte, 16))},
+		} {
+			var s Segment
+			NewDecoder(Options{}).Decode(pkt(packet.LinkRaw, ip6(client6, server6, 43, join(tt.head, tcp4))), &s)
+			if s.Key.Hi != last {
+				t.Errorf("%s: Hi = %v, want %v", tt.name, exchange.Addr(s.Key.Hi, true), exchange.Addr(last, true))
+			}
+		}
+	})
+	t.Run("a home address takes the place of the source", func(t *testing.T) {
+		home := ip6Addr{0: 0x20, 1: 0}
+		var s Segment
+		NewDecoder(Options{}).Decode(pkt(packet.LinkRaw, ip6(client6, server6, 60, join([]byte{6, 2, 1, 2, 0, 0, 0xc9, 16}, home[:], tcp4))), &s)
+		if s.Key.Lo != home {
+			t.Errorf("Lo = %v, want %v", exchange.Addr(s.Key.Lo, true), exchange.Addr(home, true))
+		}
+	})
+}
+
+func TestTruncation(t *testing.T) {
+	payload := strings.Repeat("a", 100)
+	inner := ip4(clientIP, serverIP, 6, tcpSeg(payload))
+	zero := exact(inner)
+	copy(zero[2:], be16(0))
+	for _, tt := range []struct {
+		name    string
+		frame   []byte
+		length  int // on the wire; 0 for that of frame
+		payload int
+		missing uint32
+		info    Info
+	}{
+		{"whole", eth(0x0800, inner), 0, 100, 0, 0},
+		{"cut by the snap length", eth(0x0800, inner)[:94], 154, 40, 60, CutBySnaplen},
+		{"cut before the capture", eth(0x0800, inner)[:94], 0, 40, 60, CutByMirror},
+		{"cut to the header", eth(0x0800, inner)[:54], 0, 0, 100, CutByMirror},
+		{"cut inside VXLAN by the mirror", over4(17, udp(1, 4789, vxlan(1, eth(0x0800, inner)[:94]))), 0, 40, 60, CutByMirror},
+		{"cut inside VXLAN by the snap length", over4(17, udp(1, 4789, vxlan(1, eth(0x0800, inner))))[:144], 204, 40, 60, CutBySnaplen},
+		{"IPv6 cut", eth(0x86dd, ip6(client6, server6, 6, tcpSeg(payload)))[:114], 0, 40, 60, CutByMirror},
+		{"jumbogram cut", eth(0x86dd, jumbo(60, tcpSeg(payload[:40]))), 0, 40, 60, CutByMirror},
+		{"no IPv4 length: segmentation offload", eth(0x0800, zero), 0, 100, 0, 0},
+		{"padding is no payload", join(eth(0x0800, inner), make([]byte, 30)), 0, 100, 0, 0},
+		{"UDP shorter than its IP", over4(17, join(udp(1, 4789, vxlan(1, eth(0x0800, zero))), make([]byte, 8))), 0, 100, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+			slow.slowOnly = true
+			p := pkt(packet.LinkEthernet, exact(tt.frame))
+			if tt.length != 0 {
+				p.Length = uint32(tt.length)
+			}
+			disp, s := checkDecode(t, d, slow, p)
+			if disp != DispTCP {
+				t.Fatalf("Decode = %v, want tcp", disp)
+			}
+			if got := s.Info & (CutByMirror | CutBySnaplen); len(s.Payload()) != tt.payload || s.Missing != tt.missing || got != tt.info {
+				t.Errorf("payload %d, missing %d, info %b; want %d, %d, %b", len(s.Payload()), s.Missing, got, tt.payload, tt.missing, tt.info)
+			}
+		})
+	}
+	t.Run("a frame check sequence is no payload", func(t *testing.T) {
+		for present := range 5 { // of its 4 bytes
+			p := pkt(packet.LinkEthernet, join(eth(0x0800, zero), make([]byte, present)))
+			p.Length, p.FCSLen = uint32(len(eth(0x0800, zero))+4), 4
+			var s Segment
+			if NewDecoder(Options{}).Decode(p, &s); len(s.Payload()) != 100 {
+				t.Errorf("%d bytes of it: payload %d, want 100", present, len(s.Payload()))
+			}
+		}
+	})
+}
+
+func TestIPv4ChecksumIsNoted(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		sum  uint16
+		bad  bool
+	}{
+		{"right", 0xffff, false},
+		{"wrong", 0x0102, true},
+		{"left to an offload", 0, false},
+	} {
+		for _, outer := range []bool{false, true} {
+			b, at := exact(inE), 24
+			if outer {
+				b = over4(17, udp(1, 4789, vxlan(1, inE)))
+			}
+			if tt.sum != 0xffff {
+				binary.BigEndian.PutUint16(b[at:], tt.sum)
+			}
+			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+			slow.slowOnly = true
+			for range 2 {
+				_, s := checkDecode(t, d, slow, pkt(packet.LinkEthernet, b))
+				if got := s.Info&BadIPSum != 0; got != tt.bad {
+					t.Errorf("%s, outer %t: BadIPSum = %t, want %t", tt.name, outer, got, tt.bad)
+				}
+			}
+			if got := d.Counts().BadIPSum == 2; got != tt.bad {
+				t.Errorf("%s: counted %d", tt.name, d.Counts().BadIPSum)
+			}
+		}
+	}
+}
+
+func TestTunnelPorts(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		ports map[string][]uint16
+		port  int
+		want  Disposition
+	}{
+		{"a port of one's own", map[string][]uint16{"vxlan": {4789, 9999}}, 9999, DispTCP},
+		{"the default beside it", map[string][]uint16{"vxlan": {4789, 9999}}, 4789, DispTCP},
+		{"a default that was replaced", map[string][]uint16{"vxlan": {9999}}, 8472, DispUDP},
+		{"switched off", map[string][]uint16{"vxlan": {}}, 4789, DispUDP},
+		{"another tunnel's ports leave this one's", map[string][]uint16{"geneve": {4790}}, 4789, DispTCP},
+		{"a name of nobody", map[string][]uint16{"gre": {4789}}, 4789, DispTCP},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, slow := NewDecoder(Options{TunnelPorts: tt.ports}), NewDecoder(Options{TunnelPorts: tt.ports})
+			slow.slowOnly = true
+			for range 2 {
+				if got, _ := checkDecode(t, d, slow, pkt(packet.LinkEthernet, over4(17, udp(1, tt.port, vxlan(1, inE))))); got != tt.want {
+					t.Errorf("Decode = %v, want %v", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestStacksAreBounded(t *testing.T) {
+	d := NewDecoder(Options{MaxStacks: 10})
+	var s Segment
+	for round := range 2 {
+		for vni := range 20 {
+			want := DispTCP
+			if vni >= 5 { // each takes a stack as seen and a canonical one
+				want = dispTunnelTable
+			}
+			if got := d.Decode(pkt(packet.LinkEthernet, over4(17, udp(1, 4789, vxlan(uint32(vni), inE)))), &s); got != want {
+				t.Errorf("round %d, VNI %d: Decode = %v, want %v", round, vni, got, want)
+			}
+		}
+		for id := range 20 {
+			want := DispTCP
+			if id >= 10 {
+				want = dispVLANTable
+			}
+			if got := d.Decode(pkt(packet.LinkEthernet, eth(0x8100, vlanTag(id, 0x0800, in4))), &s); got != want {
+				t.Errorf("round %d, VLAN %d: Decode = %v, want %v", round, id, got, want)
+			}
+		}
+	}
+	t.Run("a stack without a canonical one is not used", func(t *testing.T) {
+		d := NewDecoder(Options{MaxStacks: 3})
+		for i, want := range []Disposition{DispTCP, dispTunnelTable, dispTunnelTable, DispTCP} {
+			if got := d.Decode(pkt(packet.LinkEthernet, over4(17, udp(1, 4789, vxlan(uint32(i%3), inE)))), &s); got != want {
+				t.Errorf("packet %d: Decode = %v, want %v", i, got, want)
+			}
+		}
+	})
+}
+
+func TestManyStacksKeepTheirNumbers(t *testing.T) {
+	d := NewDecoder(Options{})
+	var s Segment
+	nums := make([][2]uint32, 5000)
+	for round := range 2 {
+		for i := range nums {
+			d.Decode(pkt(packet.LinkEthernet, over4(17, udp(1, 4789, vxlan(uint32(i), eth(0x8100, vlanTag(i&0xfff, 0x8100, vlanTag(i>>12, 0x0800, in4))))))), &s)
+			if got := [2]uint32{s.Stack, s.VLANs}; round == 0 {
+				nums[i] = got
+			} else if got != nums[i] {
+				t.Fatalf("VNI %d: stacks %v, before %v", i, got, nums[i])
+			}
+			if got, want := stackText(d.Stack(s.Stack)), fmt.Sprintf("vxlan:%d(192.0.2.1>192.0.2.2)", i); got != want {
+				t.Fatalf("Stack = %s, want %s", got, want)
+			}
+			if got, want := fmt.Sprint(d.VLANStack(s.VLANs)), fmt.Sprintf("[%d %d]", i&0xfff, i>>12); got != want {
+				t.Fatalf("VLANStack = %s, want %s", got, want)
+			}
+		}
+	}
+}
+
+// Workers read stacks while the dispatcher goes on; the race detector watches.
+func TestStacksAreReadElsewhere(t *testing.T) {
+	d := NewDecoder(Options{})
+	ch, done := make(chan [2]uint32, 16), make(chan int)
+	go func() {
+		n := 0
+		for i := range ch {
+			n += len(d.Stack(i[0])) + len(d.VLANStack(i[1]))
+		}
+		done <- n
+	}()
+	var s Segment
+	for i := range 3000 {
+		b := over4(17, udp(1, 4789, vxlan(uint32(i), eth(0x8100, vlanTag(i&0xfff, 0x0800, in4)))))
+		if i%3 == 0 {
+			b = over4(47, join(be16(0x2000), be16(0x6558), be32(i), b))
+		}
+		d.Decode(pkt(packet.LinkEthernet, b), &s)
+		ch <- [2]uint32{s.Stack, s.VLANs}
+	}
+	close(ch)
+	if got := <-done; got != 7000 {
+		t.Errorf("read %d elements, want 7000", got)
+	}
+}
+
+func TestClock(t *testing.T) {
+	const s, h = int64(1e9), int64(3600e9)
+	for _, tt := range []struct {
+		name  string
+		times []int64
+		want  []int64
+	}{
+		{"steps forward", []int64{100, 150, 151}, []int64{0, 50, 51}},
+		{"a step back, then on from there", []int64{100, 150, 120, 130}, []int64{0, 50, 50, 60}},
+		{"an hour is believed", []int64{0, h}, []int64{0, h}},
+		{"more than an hour is not", []int64{0, h + 1, h + 1 + s}, []int64{0, 0, s}},
+		{"no time", []int64{5, packet.NoTime, 7}, []int64{0, 0, 2}},
+		{"no time first", []int64{packet.NoTime, 5, 7}, []int64{0, 0, 2}},
+		{"one packet fifty years ahead", []int64{0, s, 50 * 365 * 24 * h, 2 * s, 3 * s}, []int64{0, s, s, s, 2 * s}},
+		{"the ends of time", []int64{math.MinInt64 + 1, math.MaxInt64, math.MinInt64 + 1, math.MinInt64 + 2}, []int64{0, 0, 0, 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var c clock
+			for i, ts := range tt.times {
+				if got := c.advance(ts); got != tt.want[i] {
+					t.Errorf("advance(%d) = %d, want %d", ts, got, tt.want[i])
+				}
+			}
+		})
+	}
+	t.Run("it stops at its largest value", func(t *testing.T) {
+		c := clock{now: math.MaxInt64 - 5, started: true}
+		if got := c.advance(10); got != math.MaxInt64 {
+			t.Errorf("advance = %d, want %d", got, int64(math.MaxInt64))
+		}
+	})
+}
+
+func TestChecksumOK(t *testing.T) {
+	decode := func(link packet.LinkType, b []byte) *Segment {
+		var s Segment
+		if got := NewDecoder(Options{}).Decode(pkt(link, b), &s); got != DispTCP {
+			t.Fatalf("Decode = %v, want tcp", got)
+		}
+		return &s
+	}
+	with := func(n int, edit func(tcp []byte)) *Segment {
+		tcp := tcpOpts(40000, 80, 1, nil, []byte(strings.Repeat("\xff\x00\xa5", n))[:n])
+		edit(tcp)
+		return decode(packet.LinkRaw, ip4(clientIP, serverIP, 6, tcp))
+	}
+	pseudo := func(n int) uint16 { return inet(clientIP[:], serverIP[:], be32(6), be32(n)) }
+	for n := range 300 {
+		if ok, _ := with(n, func([]byte) {}).ChecksumOK(); !ok {
+			t.Errorf("%d bytes: not ok", n)
+		}
+		if ok, offload := with(n, func(tcp []byte) { tcp[n/2] ^= 1 }).ChecksumOK(); ok || offload {
+			t.Errorf("%d bytes, one bit flipped: ok %t, offload %t", n, ok, offload)
+		}
+		for _, l := range []int{20 + n, 0} {
+			if ok, offload := with(n, func(tcp []byte) { binary.BigEndian.PutUint16(tcp[16:], pseudo(l)) }).ChecksumOK(); ok || !offload {
+				t.Errorf("%d bytes, pseudo header sum over %d left: ok %t, offload %t", n, l, ok, offload)
+			}
+		}
+	}
+	t.Run("both directions of IPv6", func(t *testing.T) {
+		for _, a := range [][2]ip6Addr{{client6, server6}, {server6, client6}} {
+			tcp := tcpOpts(1, 2, 3, nil, []byte("hello"))
+			tcp[16], tcp[17] = 0, 0
+			binary.BigEndian.PutUint16(tcp[16:], ^inet(a[0][:], a[1][:], be32(len(tcp)), be32(6), tcp))
+			if ok, _ := decode(packet.LinkRaw, ip6(a[0], a[1], 6, tcp)).ChecksumOK(); !ok {
+				t.Errorf("not ok")
+			}
+		}
+	})
+	t.Run("a cut segment passes", func(t *testing.T) {
+		if ok, _ := decode(packet.LinkRaw, in4[:len(in4)-1]).ChecksumOK(); !ok {
+			t.Errorf("not ok")
+		}
+	})
+	t.Run("the sum of all ones is carried around", func(t *testing.T) {
+		for n := range 200 {
+			b := []byte(strings.Repeat("\xff", n))
+			if got, want := fold(sum(b)), inet(b); got != want && !(got%0xffff == 0 && want%0xffff == 0) {
+				if n%2 == 0 || got != want>>8|want<<8 {
+					t.Errorf("sum of %d bytes = %#x, want %#x", n, got, want)
+				}
+			}
+		}
+	})
+}

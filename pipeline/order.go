@@ -1,0 +1,131 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"recap/pipeline/exchange"
+)
+
+// order brings what the workers made of each work back into one order, the same
+// for any number of workers, and gives it out.
+type order struct {
+	free  chan *work
+	gate  *gate
+	out   func(*exchange.Batch) error
+	prog  *Progress
+	pairs *sync.Pool
+	err   error
+
+	health flowHealth
+}
+
+func (o *order) run(in <-chan *work, fail func()) {
+	for w := range in {
+		w.done.Wait()
+		if w.batch != nil {
+			w.batch.Release()
+			w.batch = nil
+			o.gate.give(w.memory)
+		}
+		b := o.collect(w)
+		if b != nil {
+			o.health.flows(b.Flows)
+		}
+		select {
+		case o.free <- w:
+		default:
+		}
+		if b == nil {
+			continue
+		}
+		if o.err != nil {
+			b.Release()
+			continue
+		}
+		if o.prog != nil {
+			o.prog.Pairs.Add(int64(len(b.Pairs)))
+		}
+		if err := o.out(b); err != nil {
+			o.err = err
+			fail()
+		}
+	}
+}
+
+// collect merges the results of w; nil when there are none.
+func (o *order) collect(w *work) *exchange.Batch {
+	n, m := 0, 0
+	for i := range w.results {
+		n += len(w.results[i].pairs)
+		m += len(w.results[i].flows) + len(w.results[i].msgs)
+	}
+	if n+m == 0 {
+		for i := range w.results {
+			w.results[i].arena.release()
+			w.results[i] = result{}
+		}
+		return nil
+	}
+	arenas := make([]*arena, 0, len(w.results))
+	pool := o.pairs
+	b := exchange.NewBatch(func(b *exchange.Batch) {
+		for i, p := range b.Pairs {
+			p.Reset()
+			pool.Put(p)
+			b.Pairs[i] = nil
+		}
+		for _, a := range arenas {
+			a.release()
+		}
+	})
+	b.Pairs = make([]*exchange.Pair, 0, n)
+	for i := range w.results {
+		r := &w.results[i]
+		b.Pairs = append(b.Pairs, r.pairs...)
+		b.Flows = append(b.Flows, r.flows...)
+		b.Messages = append(b.Messages, r.msgs...)
+		arenas = append(arenas, r.arena)
+		clear(r.pairs)
+		*r = result{pairs: r.pairs[:0]}
+	}
+	slices.SortFunc(b.Pairs, comparePairs)
+	slices.SortFunc(b.Flows, compareFlows)
+	slices.SortFunc(b.Messages, compareMessages)
+	return b
+}
+
+func comparePairs(a, b *exchange.Pair) int {
+	if c := cmp.Compare(a.Completed, b.Completed); c != 0 {
+		return c
+	}
+	// Pairs that were given out together, because the capture ended or because they
+	// had waited for copies, come in the order in which they were said.
+	if c := cmp.Compare(a.LastPacket, b.LastPacket); c != 0 {
+		return c
+	}
+	if a.Conn != b.Conn {
+		if c := slices.Compare(a.Conn.ID[:], b.Conn.ID[:]); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(a.Ordinal, b.Ordinal)
+}
+
+func compareFlows(a, b *exchange.Flow) int {
+	if c := cmp.Compare(a.Completed, b.Completed); c != 0 {
+		return c
+	}
+	return slices.Compare(a.Conn.ID[:], b.Conn.ID[:])
+}
+
+func compareMessages(a, b *exchange.StreamMessage) int {
+	if c := cmp.Compare(a.Completed, b.Completed); c != 0 {
+		return c
+	}
+	if c := slices.Compare(a.PairID[:], b.PairID[:]); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Ordinal, b.Ordinal)
+}

@@ -1,0 +1,220 @@
+package pipeline
+
+import (
+	"recap/pipeline/app"
+	"recap/pipeline/decap"
+	"recap/pipeline/exchange"
+	"recap/pipeline/tcp"
+	"recap/pipeline/tls"
+	"recap/reader/packet"
+)
+
+// partition is a set of connections with a memory budget of its own.
+type partition struct {
+	w      *worker
+	flows  map[exchange.FlowKey]*conn
+	live   list // least recently used first
+	closed list // closed connections, by deadline
+	used   int64
+	budget int64
+	// tuples are the connections by addresses and ports alone, linked by conn.sibling.
+	tuples  map[exchange.FlowKey]*conn
+	waiting []*waiting // pairs held back, oldest first
+	env     tcp.Env
+	keys    tls.View // what of the TLS secrets the packet at hand may use
+
+	// evicted remembers connections that were dropped for memory, so that what
+	// comes after is linked to them; the oldest are forgotten.
+	evicted map[exchange.FlowKey]exchange.ID
+	order   []exchange.FlowKey
+	next    int
+}
+
+// maxEvicted bounds partition.evicted.
+const maxEvicted = 4096
+
+func newPartition(w *worker, opt *resolved) *partition {
+	return &partition{
+		w:      w,
+		flows:  make(map[exchange.FlowKey]*conn),
+		tuples: make(map[exchange.FlowKey]*conn),
+		budget: opt.budget,
+		keys:   opt.keys.All(),
+		env:    tcp.Env{Hist: &w.hist, Policy: opt.policy, MaxSpan: opt.span, Hold: holdTime},
+	}
+}
+
+// segment takes the next segment of the partition.
+func (p *partition) segment(s *decap.Segment) {
+	w := p.w
+	at := packet.Pos{Number: s.Number, TimeNS: s.TimeNS, FileIndex: s.FileIndex, Acked: packet.NoOffset}
+	if w.opt.checksums {
+		ok, offload := s.ChecksumOK()
+		at.BadChecksum = !ok && !offload
+	}
+	w.now = at
+	w.stack(s.Stack)
+	w.ledger.payload += int64(len(s.Payload()))
+	for c := p.closed.first; c != nil && c.deadline < s.Clock; c = p.closed.first {
+		p.finish(c, c.reason(), at)
+	}
+	if len(p.waiting) > 0 {
+		p.ripen(s.Clock)
+	}
+	side := 0
+	if s.Info&decap.FromHi != 0 {
+		side = 1
+	}
+	c := p.flows[s.Key]
+	if c == nil {
+		c = p.open(s, side)
+	} else if c.tcp.Reuses(s, side) {
+		old := c
+		p.finish(old, app.EndReused, at)
+		c = p.open(s, side)
+		c.tcp.Reborn(&old.tcp, s, side)
+		c.anomalies.Add(exchange.AnomalyPortReuse)
+	}
+	c.segment(s, side, at)
+	p.charge(c)
+	if p.used > p.budget {
+		p.shrink(c, at)
+	}
+}
+
+// open begins a connection.
+func (p *partition) open(s *decap.Segment, side int) *conn {
+	if c := p.join(s, side); c != nil {
+		return c
+	}
+	c := newConn(p, s, side)
+	p.flows[s.Key] = c
+	p.live.push(c)
+	p.meet(c)
+	if id, ok := p.evicted[s.Key]; ok {
+		c.continues = id
+		c.anomalies.Add(exchange.AnomalyInterleavedEviction)
+		delete(p.evicted, s.Key)
+	}
+	return c
+}
+
+// charge brings the account up to date with what c holds.
+func (p *partition) charge(c *conn) {
+	n := c.memory()
+	p.used += n - c.charged
+	c.charged = n
+}
+
+// shrink brings the partition back under its budget: closed connections go first,
+// then those least recently used; last, c itself gives up its holes.
+func (p *partition) shrink(c *conn, at packet.Pos) {
+	for p.used > p.budget {
+		victim := p.closed.first
+		if victim == c {
+			victim = c.next
+		}
+		if victim == nil {
+			if victim = p.live.first; victim == c {
+				victim = c.next
+			}
+		}
+		if victim == nil {
+			break
+		}
+		p.evict(victim, at)
+	}
+	if p.used > p.budget && c.tcp.Buffered() > 0 {
+		c.tcp.Anomalies.Add(exchange.AnomalyOutOfOrderLimit)
+		for p.used > p.budget && c.tcp.Buffered() > 0 {
+			before := c.tcp.Buffered()
+			c.tcp.GiveUp(&p.env, at, c)
+			p.charge(c)
+			if c.tcp.Buffered() == before {
+				break
+			}
+		}
+	}
+	if p.used > p.budget {
+		p.evict(c, at)
+	}
+}
+
+func (p *partition) evict(c *conn, at packet.Pos) {
+	if c.tcp.Done() {
+		p.finish(c, c.reason(), at)
+		return
+	}
+	if p.evicted == nil {
+		p.evicted = make(map[exchange.FlowKey]exchange.ID)
+		p.order = make([]exchange.FlowKey, maxEvicted)
+	}
+	delete(p.evicted, p.order[p.next])
+	p.order[p.next] = c.key
+	p.next = (p.next + 1) % maxEvicted
+	c.anomalies.Add(exchange.AnomalyEvicted)
+	key := c.key
+	p.finish(c, app.EndEvicted, at)
+	p.evicted[key] = c.info.ID
+}
+
+// finish ends c and gives out its row.
+func (p *partition) finish(c *conn, reason app.EndReason, at packet.Pos) {
+	at.BadChecksum = false
+	c.finish(reason, at)
+	delete(p.flows, c.key)
+	for _, k := range c.aliases {
+		delete(p.flows, k)
+	}
+	p.part(c)
+	c.list.remove(c)
+	p.used -= c.charged
+	c.charged = 0
+}
+
+// end ends all connections: the capture is over. What is given out now counts as
+// completed behind the last packet.
+func (p *partition) end(number, clock int64) {
+	at := packet.Pos{Number: number, TimeNS: exchange.NoTime, Acked: packet.NoOffset}
+	p.w.now = at
+	lists := [...]*list{&p.closed, &p.live}
+	// First all are read to their end, then given out: a pair of one tap may wait
+	// for its copy of another.
+	for _, l := range lists {
+		for c := l.first; c != nil; c = c.next {
+			c.conclude(c.reason(), at)
+		}
+	}
+	for _, l := range lists {
+		for l.first != nil {
+			p.finish(l.first, l.first.reason(), at)
+		}
+	}
+}
+
+// list is a list of connections that a connection stands in itself.
+type list struct{ first, last *conn }
+
+func (l *list) push(c *conn) {
+	c.list, c.prev, c.next = l, l.last, nil
+	if l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+}
+
+func (l *list) remove(c *conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.list, c.prev, c.next = nil, nil, nil
+}

@@ -1,0 +1,227 @@
+// Package pipeline turns the packets of a capture into HTTP exchanges.
+package pipeline
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+
+	"recap/pipeline/app"
+	"recap/pipeline/decap"
+	"recap/pipeline/tcp"
+	"recap/pipeline/tls"
+
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+// Run reads src to its end and calls out with finished pairs and connections in
+// output order, from one goroutine. out takes over the batch's reference. Run
+// returns what it counted, also beside an error: pairs already given out stay
+// good. The result depends on the packets and on opt, but not on opt.Workers, the
+// size of batches or timing. When ctx ends, Run stops reading, gives out what is
+// finished and returns ctx's error.
+func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange.Batch) error) (*Stats, error) {
+	r, err := opt.resolve()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	dec := decap.NewDecoder(decap.Options{TunnelPorts: opt.TunnelPorts, MaxDepth: opt.Depth, FragmentBytes: r.fragments,
+		MergeTunnels: opt.MergeTunnels})
+	pairs := &sync.Pool{New: func() any { p := new(exchange.Pair); p.Reset(); return p }}
+	arenas := newArenaPool()
+	const depth = 4 // batches waiting for each worker
+	d := &dispatcher{
+		src: src, dec: dec, filter: opt.Filter, keys: opt.Keys, prog: opt.Progress, gate: newGate(opt.Resolved().Mem / 8),
+		ordered: make(chan *work, 2*depth), free: make(chan *work, 4*depth),
+		firstNS: exchange.NoTime, lastNS: exchange.NoTime,
+	}
+	var group sync.WaitGroup
+	workers := make([]*worker, r.workers)
+	for i := range workers {
+		in := make(chan *work, depth)
+		d.workers = append(d.workers, in)
+		w := newWorker(i, len(workers), r, dec, pairs, arenas)
+		workers[i] = w
+		group.Go(func() { w.run(in) })
+	}
+	o := &order{free: d.free, gate: d.gate, out: out, prog: opt.Progress, pairs: pairs}
+	group.Go(func() { o.run(d.ordered, cancel) })
+
+	err = d.run(ctx)
+	d.finish()
+	group.Wait()
+	if o.err != nil {
+		err = o.err
+	}
+	s := stats(d, dec, workers)
+	s.Health = health(&d.health, &o.health, workers)
+	return s, err
+}
+
+// resolved are Options with every default in place, divided over the partitions.
+type resolved struct {
+	workers   int
+	limits    app.Limits
+	policy    tcp.Policy
+	budget    int64 // of each partition
+	span      int64
+	history   int64
+	fragments int64
+	checksums bool
+	keys      *tls.Keys
+	split     bool // leave connections of different tunnels apart
+}
+
+// Defaults of Options.
+const (
+	DefaultMem           = 1 << 30
+	DefaultBody          = 16 << 20
+	DefaultHead          = 1 << 20
+	DefaultFields        = 10_000
+	DefaultOutOfOrder    = 64 << 20
+	DefaultOpenExchanges = 10_000
+	DefaultDecode        = 64 << 20
+	DefaultLayers        = 4
+	DefaultZstdWindow    = 8 << 20
+	DefaultFragments     = 64 << 20
+	DefaultDepth         = 16
+)
+
+func orDefault[T int | int64](v, d T) T {
+	if v == 0 {
+		return d
+	}
+	return v
+}
+
+// Resolved returns o as Run will act on it: defaults in place, and limits that one
+// partition's share of Mem could not hold brought down to what it can.
+func (o Options) Resolved() Options {
+	o.Mem = orDefault(o.Mem, DefaultMem)
+	// Half of the memory is for connections; the other half for batches on their
+	// way, sinks and the collector's slack.
+	budget := o.Mem / 2 / partitions
+	o.BodyLimit = min(orDefault(o.BodyLimit, DefaultBody), budget/2)
+	o.HeadLimit = min(orDefault(o.HeadLimit, DefaultHead), budget/4)
+	o.HeaderFields = orDefault(o.HeaderFields, DefaultFields)
+	o.OutOfOrder = orDefault(o.OutOfOrder, DefaultOutOfOrder)
+	o.OpenExchanges = orDefault(o.OpenExchanges, DefaultOpenExchanges)
+	o.DecodeLimit = orDefault(o.DecodeLimit, DefaultDecode)
+	o.DecodeLayers = orDefault(o.DecodeLayers, DefaultLayers)
+	o.ZstdWindow = orDefault(o.ZstdWindow, DefaultZstdWindow)
+	o.FragmentMemory = min(orDefault(o.FragmentMemory, DefaultFragments), o.Mem/8)
+	o.Depth = orDefault(o.Depth, DefaultDepth)
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	o.Workers = min(o.Workers, partitions)
+	return o
+}
+
+func (o Options) resolve() (*resolved, error) {
+	policy, err := tcp.ParsePolicy(o.Overlap)
+	if err != nil {
+		return nil, err
+	}
+	o = o.Resolved()
+	return &resolved{
+		workers: o.Workers,
+		limits: app.Limits{Body: o.BodyLimit, Head: o.HeadLimit, Fields: o.HeaderFields, OpenExchanges: o.OpenExchanges,
+			Decode: o.DecodeLimit, DecodeLayers: o.DecodeLayers, ZstdWindow: o.ZstdWindow,
+			Hash: o.HashBodies, DecodeBodies: o.DecodeBodies},
+		policy:    policy,
+		budget:    o.Mem / 2 / partitions,
+		span:      o.OutOfOrder,
+		history:   min(o.Mem/256, 4<<20),
+		fragments: o.FragmentMemory,
+		checksums: o.VerifyChecksums,
+		keys:      o.Keys,
+		split:     o.SplitTunnels,
+	}, nil
+}
+
+// stats adds up what everybody counted.
+func stats(d *dispatcher, dec *decap.Decoder, workers []*worker) *Stats {
+	s := &Stats{
+		States: make(map[string]int64), Protocols: make(map[string]int64), Anomalies: make(map[string]int64),
+		Reasons: make(map[string]int64), FirstNS: d.firstNS, LastNS: d.lastNS,
+	}
+	l := &s.Ledger
+	l.PacketsRead = d.packets
+	l.Packets = make(map[string]int64)
+	dec.AddTo(l.Packets)
+	if d.filtered > 0 {
+		l.Packets[exchange.PacketFiltered] = d.filtered
+	}
+	l.Payload = make(map[string]int64)
+	add := func(m map[string]int64, k string, n int64) {
+		if n != 0 {
+			m[k] += n
+		}
+	}
+	stacks := make(map[uint32]int64)
+	for _, w := range workers {
+		t := &w.ledger
+		add(l.Packets, exchange.PacketTCPHTTP, t.http)
+		add(l.Packets, exchange.PacketTCPOther, t.other)
+		add(l.Packets, exchange.PacketTLSOpaque, t.tls)
+		add(l.Packets, exchange.PacketDuplicate, t.duplicate)
+		l.PayloadBytes += t.payload
+		add(l.Payload, exchange.BytesHTTP, t.bHTTP)
+		add(l.Payload, exchange.BytesOther, t.bOther)
+		add(l.Payload, exchange.BytesTLS, t.bTLS)
+		add(l.Payload, exchange.BytesTLSOverhead, t.bTLSOver)
+		add(l.Payload, exchange.BytesDuplicate, t.bDup)
+		add(l.Payload, exchange.BytesConflict, t.bConflict)
+		add(l.Payload, exchange.BytesUnparsed, t.bUnpar)
+		add(l.Payload, exchange.BytesDiscarded+"before_start", t.beforeStart)
+		add(l.Payload, exchange.BytesDiscarded+"out_of_window", t.outOfWindow)
+		add(l.Payload, exchange.BytesDiscarded+"after_close", t.afterClose)
+		add(l.Payload, exchange.BytesDiscarded+"late", t.late)
+		s.Pairs += w.npairs
+		s.Flows += w.nflows
+		for i, n := range w.states {
+			add(s.States, exchange.State(i).String(), n)
+		}
+		for k, n := range w.protocols {
+			add(s.Protocols, k, n)
+		}
+		for _, a := range exchange.AllAnomalies() {
+			add(s.Anomalies, a.String(), w.anomalies[a])
+		}
+		for i, n := range w.stacks {
+			if n > 0 {
+				stacks[uint32(i)] += n
+			}
+		}
+	}
+	ids := make([]uint32, 0, len(stacks))
+	for i := range stacks {
+		if i != 0 {
+			ids = append(ids, i)
+		}
+	}
+	slices.Sort(ids)
+	for _, i := range ids {
+		s.Tunnels = append(s.Tunnels, TunnelCount{dec.Stack(i), stacks[i]})
+	}
+	for _, a := range lossy {
+		add(s.Reasons, a.String(), s.Anomalies[a.String()])
+	}
+	s.Incomplete = len(s.Reasons) > 0
+	return s
+}
+
+// lossy are the anomalies that mean something of the input is missing from the
+// result: lost to the capture, or left out at a limit.
+var lossy = []exchange.Anomaly{
+	exchange.AnomalyLostSegment, exchange.AnomalySnaplenCut, exchange.AnomalyMirrorTruncated,
+	exchange.AnomalyOutOfOrderLimit, exchange.AnomalyEvicted, exchange.AnomalyHeadLimit,
+	exchange.AnomalyBodyLimit, exchange.AnomalyDecodeLimit, exchange.AnomalyOpenExchangeLimit,
+	exchange.AnomalyStreamLimit, exchange.AnomalyHeaderListLimit,
+}

@@ -1,0 +1,559 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"recap/pipeline/decap"
+	"recap/pipeline/exchange"
+	"recap/reader"
+	"recap/reader/packet"
+	"recap/reader/pcaptest"
+)
+
+// found is all that a run gave out.
+type found struct {
+	pairs []*exchange.Pair
+	flows []*exchange.Flow
+	stats *Stats
+}
+
+// full are the options that make everything there is.
+var full = Options{HashBodies: true, DecodeBodies: true, VerifyChecksums: true, Workers: 1}
+
+// extract reads a capture in memory. It fails the test unless the ledger balances.
+func extract(t testing.TB, capture []byte, opt Options, slab int) *found {
+	t.Helper()
+	src, err := reader.Open(t.Context(), []string{"-"}, reader.Options{Stdin: bytes.NewReader(capture), SlabSize: slab})
+	if err != nil {
+		return &found{stats: &Stats{}} // no capture
+	}
+	defer src.Close()
+	f := &found{}
+	f.stats, err = Run(t.Context(), src, opt, func(b *exchange.Batch) error { // not released: the pairs stay as they are
+		f.pairs = append(f.pairs, b.Pairs...)
+		f.flows = append(f.flows, b.Flows...)
+		return nil
+	})
+	var damage *packet.Error
+	if err != nil && !errors.As(err, &damage) {
+		t.Fatal(err)
+	}
+	if p, b := f.stats.Ledger.Balance(); p != 0 || b != 0 {
+		t.Fatalf("ledger is out of balance by %d packets and %d bytes: %+v", p, b, f.stats.Ledger)
+	}
+	for i := 1; i < len(f.pairs); i++ {
+		if comparePairs(f.pairs[i-1], f.pairs[i]) >= 0 {
+			t.Fatalf("pairs %d and %d are out of order", i-1, i)
+		}
+	}
+	return f
+}
+
+func (f *found) String() string {
+	var b strings.Builder
+	for _, p := range f.pairs {
+		fmt.Fprintf(&b, "%s %s %s %d %q %s\n", p.State, p.Request.Method, p.Request.Target, p.Response.Status, p.Response.Body,
+			strings.Join(p.Anomalies.Append(nil), " "))
+	}
+	return b.String()
+}
+
+func text(s string) string {
+	var b strings.Builder
+	for l := range strings.Lines(s) {
+		if l = strings.TrimSpace(l); l != "" {
+			if !strings.HasSuffix(l, "]") {
+				l += " []"
+			}
+			b.WriteString(strings.TrimSuffix(l[:strings.LastIndex(l, " [")]+" "+l[strings.LastIndex(l, " [")+2:], "]") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// equal compares two runs to the last field.
+func equal(t *testing.T, what string, a, b *found) {
+	t.Helper()
+	if len(a.pairs) != len(b.pairs) || len(a.flows) != len(b.flows) {
+		t.Fatalf("%s: %d pairs and %d flows, want %d and %d", what, len(b.pairs), len(b.flows), len(a.pairs), len(a.flows))
+	}
+	for i := range a.pairs {
+		a, b := *a.pairs[i], *b.pairs[i]
+		a.Scratch, b.Scratch = nil, nil
+		if !reflect.DeepEqual(normal(a), normal(b)) {
+			t.Fatalf("%s: pair %d is\n%.2000s\nwant\n%.2000s", what, i, fmt.Sprintf("%+v", b), fmt.Sprintf("%+v", a))
+		}
+	}
+	for i := range a.flows {
+		if !reflect.DeepEqual(a.flows[i], b.flows[i]) {
+			t.Fatalf("%s: flow %d is\n%+v\nwant\n%+v", what, i, b.flows[i], a.flows[i])
+		}
+	}
+	if !reflect.DeepEqual(a.stats, b.stats) {
+		t.Fatalf("%s: stats are\n%+v\nwant\n%+v", what, b.stats, a.stats)
+	}
+}
+
+// normal makes empty and missing lists one.
+func normal(p exchange.Pair) exchange.Pair {
+	// Which bodies share memory depends on what a worker has seen before.
+	p.Request.Shared, p.Response.Shared = false, false
+	for _, m := range []*exchange.Message{&p.Request.Message, &p.Response.Message} {
+		m.Headers = append([]exchange.Header(nil), m.Headers...)
+		m.Trailers = append([]exchange.Header(nil), m.Trailers...)
+		m.Head = append([]byte(nil), m.Head...)
+		m.Gaps = append([]exchange.Gap(nil), m.Gaps...)
+		m.Packets = append([]int64(nil), m.Packets...)
+		m.Body = append([]byte(nil), m.Body...)
+	}
+	p.Response.Interim = append([]exchange.Interim(nil), p.Response.Interim...)
+	p.Files = append([]string(nil), p.Files...)
+	return p
+}
+
+func TestPairsOfCaptures(t *testing.T) {
+	const a, b = "10.0.0.1:4000 > 10.0.0.2:80", "10.0.0.2:80 > 10.0.0.1:4000"
+	const req = ` "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"`
+	const resp = ` "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"`
+	for _, tt := range []struct{ name, capture, want string }{
+		{"a whole connection", `
+			handshake
+			` + a + req + `
+			` + b + resp + `
+			` + a + ` close`, `
+			complete GET /a 200 "ok"`},
+		{"a connection joined in the middle", a + req + "\n" + b + resp, `
+			complete GET /a 200 "ok" [midstream]`},
+		{"a request split over segments of one byte", `
+			handshake
+			` + a + req + ` mss=1
+			` + b + resp + ` mss=3 reverse`, `
+			complete GET /a 200 "ok"`},
+		{"HTTP on an unusual port", `
+			handshake
+			10.0.0.1:4000 > 10.0.0.2:31337` + req + `
+			10.0.0.2:31337 > 10.0.0.1:4000` + resp, `
+			complete GET /a 200 "ok"`},
+		{"the response is captured before its request", `
+			` + a + ` handshake
+			` + a + req + ` late=1
+			` + b + resp, `
+			complete GET /a 200 "ok"`},
+		{"one direction only", `
+			` + a + req + `
+			` + a + req, `
+			request_only GET /a 0 "" [midstream one_sided]
+			request_only GET /a 0 "" [one_sided]`},
+		{"a bad checksum", `
+			handshake
+			` + a + req + ` badsum
+			` + b + resp, `
+			complete GET /a 200 "ok" [bad_checksum]`},
+		{"a checksum that is left to an offload", `
+			handshake
+			` + a + req + `
+			` + b + resp, `
+			complete GET /a 200 "ok"`},
+		{"two tenants with the same addresses and ports", `
+			default vxlan=7
+			handshake
+			` + a + req + `
+			default vxlan=8
+			` + a + ` "GET /b HTTP/1.1\r\n\r\n"
+			` + b + ` "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\n8"
+			default vxlan=7
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n7"`, `
+			complete GET /b 404 "8"
+			complete GET /a 200 "7"`},
+		{"the ports are used again", `
+			handshake
+			` + a + req + `
+			` + b + resp + `
+			` + a + ` close
+			` + a + ` handshake "GET /b HTTP/1.1\r\n\r\n"
+			` + b + ` "HTTP/1.1 204 No\r\n\r\n"`, `
+			complete GET /a 200 "ok"
+			complete GET /b 204 ""`},
+		{"a retransmission with other bytes", `
+			handshake
+			` + a + ` "GET /a HTTP/1.1\r\n"
+			` + a + ` seq=-17 "GET /b HTTP/1.1\r\n"
+			` + a + ` "Host: x\r\n\r\n"
+			` + b + resp, `
+			complete GET /a 200 "ok" [overlap_conflict retransmission_differs]`},
+		{"HTTP behind a preamble of another protocol", `
+			handshake
+			` + a + ` "\x05\x01\x00"
+			` + b + ` "\x05\x00"
+			` + a + req + `
+			` + b + resp, `
+			complete GET /a 200 "ok"`},
+		{"a lost segment in a body", `
+			handshake
+			` + a + req + `
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+			` + b + ` "def" drop
+			` + b + ` "ghi"
+			` + a + ` close`, `
+			partial GET /a 200 "abcghi" [lost_segment]`},
+		{"a packet cut by the snap length", `
+			handshake
+			` + a + req + `
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcdefghi" cut=95
+			` + a + ` close`, `
+			partial GET /a 200 "abc" [snaplen_cut]`},
+		{"a packet cut by the mirror", `
+			handshake
+			default vxlan=5
+			` + a + req + `
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcdefghi" mirror=95
+			` + a + ` close`, `
+			partial GET /a 200 "abc" [mirror_truncated]`},
+		{"a reset in the middle of a response", `
+			handshake
+			` + a + req + `
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+			` + b + ` rst`, `
+			partial GET /a 200 "abc" [rst]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			capture := pcaptest.Build(t, tt.capture)
+			f := extract(t, capture, full, 0)
+			if got, want := f.String(), text(tt.want); strings.ReplaceAll(got, " \n", "\n") != strings.ReplaceAll(want, " \n", "\n") {
+				t.Errorf("pairs are\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestPortReuseIsNamed(t *testing.T) {
+	const a, b = "10.0.0.1:4000 > 10.0.0.2:80", "10.0.0.2:80 > 10.0.0.1:4000"
+	f := extract(t, pcaptest.Build(t, a+` handshake "GET /a HTTP/1.1\r\n\r\n"
+		`+b+` "HTTP/1.1 204 No\r\n\r\n"
+		`+a+` close
+		`+a+` handshake "GET /b HTTP/1.1\r\n\r\n"`), full, 0)
+	if len(f.flows) != 2 || f.flows[0].CloseReason != "reused" || !f.flows[1].Anomalies.Has(exchange.AnomalyPortReuse) ||
+		f.flows[0].Conn.ID == f.flows[1].Conn.ID {
+		t.Errorf("flows are %+v", f.flows)
+	}
+}
+
+func TestOtherProtocolsAreCounted(t *testing.T) {
+	f := extract(t, pcaptest.Build(t, `
+		handshake
+		10.0.0.1:1 > 10.0.0.2:22 "SSH-2.0-x\r\n"
+		10.0.0.1:2 > 10.0.0.2:443 hex=16030100050100000100
+		10.0.0.1:3 > 10.0.0.2:80 close
+		10.0.0.1:4 > 10.0.0.2:80 "\x00\x01\x02"
+		10.0.0.1:5 > 10.0.0.2:53 udp "x"
+	`), full, 0)
+	if got, want := fmt.Sprint(f.stats.Protocols), "map[none:1 ssh:1 tls:1 unknown:1]"; got != want {
+		t.Errorf("protocols are %s, want %s", got, want)
+	}
+	l := f.stats.Ledger
+	if l.Packets[exchange.PacketUDP] != 1 || l.Packets[exchange.PacketTLSOpaque] != 4 || l.Payload[exchange.BytesOther] != 14 || l.Payload[exchange.BytesTLS] != 10 {
+		t.Errorf("ledger is %+v", l)
+	}
+}
+
+// busy is a capture of many connections that do all sorts of things at once.
+func busy(t testing.TB, conns int, seed uint64) []byte {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	type state struct{ left int }
+	open := make([]state, conns)
+	for i := range open {
+		open[i].left = 1 + rnd.IntN(6)
+	}
+	add("handshake")
+	add("step 300us")
+	for live := conns; live > 0; {
+		i := rnd.IntN(conns)
+		if open[i].left == 0 {
+			continue
+		}
+		tunnel := ""
+		if i%5 == 0 {
+			tunnel = fmt.Sprintf(" vxlan=%d", 7+i%2)
+		}
+		client, server := fmt.Sprintf("10.0.%d.1:%d", i%3, 4000+i/2), fmt.Sprintf("10.9.0.%d:80", i%4)
+		extra := []string{"", " dup", " late=2", " drop", " cut=90", " mss=20", " mss=10 reverse", " badsum"}[max(0, rnd.IntN(30)-22)]
+		body := strings.Repeat(fmt.Sprintf("body of %d ", i), rnd.IntN(300))
+		switch rnd.IntN(8) {
+		case 0:
+			add("%s > %s%s%s `POST /p%d HTTP/1.1` \"\\r\\nContent-Length: %d\\r\\n\\r\\n\" %q mss=500", client, server, tunnel, extra, i, len(body), body)
+		case 1:
+			add("%s > %s%s%s \"\\x01\\x02\\x03 junk\\r\\n\"", client, server, tunnel, extra)
+		default:
+			add("%s > %s%s%s \"GET /g%d?n=%d HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n\"", client, server, tunnel, extra, i, open[i].left)
+		}
+		switch rnd.IntN(8) {
+		case 0: // no answer
+		case 1:
+			add("%s > %s%s \"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n%x\\r\\n\" %q \"\\r\\n0\\r\\n\\r\\n\" mss=700", server, client, tunnel, len(body)+1, body+"x")
+		default:
+			add("%s > %s%s%s \"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n\" %q mss=1400", server, client, tunnel, extra, len(body), body)
+		}
+		if open[i].left--; open[i].left == 0 {
+			live--
+			switch rnd.IntN(4) {
+			case 0:
+				add("%s > %s%s rst", client, server, tunnel)
+			case 1, 2:
+				add("%s > %s%s close", client, server, tunnel)
+			}
+		}
+	}
+	return pcaptest.Build(t, strings.Join(lines, "\n"))
+}
+
+// small are options under which connections are evicted.
+func small() Options {
+	o := full
+	o.Mem = 1 << 20
+	return o
+}
+
+// TestTheResultDoesNotDependOnWorkersOrBatches is the promise that the same capture
+// gives the same bytes.
+func TestTheResultDoesNotDependOnWorkersOrBatches(t *testing.T) {
+	captures := map[string][]byte{"busy": busy(t, 60, 1), "busier": busy(t, 300, 2)}
+	for _, name := range []string{"lossy.pcap", "web-vxlan.pcap", "two-tenants.pcap", "snap128.pcap", "wrk.pcap", "two-links.pcapng", "cut.pcap"} {
+		b, err := os.ReadFile(filepath.Join("../testdata/captures", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		captures[name] = b
+	}
+	for name, capture := range captures {
+		for kind, opt := range map[string]Options{"default": full, "small memory": small()} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				want := extract(t, capture, opt, 0)
+				if len(want.pairs) == 0 {
+					t.Fatal("no pairs")
+				}
+				for _, workers := range []int{1, 2, 3, 8} {
+					for _, slab := range []int{0, 2 << 10, 64 << 10} {
+						o := opt
+						o.Workers = workers
+						equal(t, fmt.Sprintf("%d workers, slabs of %d", workers, slab), want, extract(t, capture, o, slab))
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestEvictionGivesLinkedParts(t *testing.T) {
+	f := extract(t, busy(t, 300, 3), small(), 0)
+	if f.stats.Anomalies["evicted"] == 0 {
+		t.Fatal("nothing was evicted")
+	}
+	ids := map[exchange.ID]*exchange.Flow{}
+	for _, fl := range f.flows {
+		ids[fl.Conn.ID] = fl
+	}
+	linked := 0
+	for _, fl := range f.flows {
+		if fl.Continues == (exchange.ID{}) {
+			continue
+		}
+		linked++
+		before := ids[fl.Continues]
+		if before == nil || before.CloseReason != "evicted" || before.Conn.CommunityID != fl.Conn.CommunityID {
+			t.Fatalf("flow continues %v, which is %+v", fl.Continues, before)
+		}
+		if !fl.Anomalies.Has(exchange.AnomalyInterleavedEviction) {
+			t.Error("a part that continues another has no interleaved_eviction")
+		}
+	}
+	if linked == 0 {
+		t.Error("no part continues another")
+	}
+	if !f.stats.Incomplete {
+		t.Error("a run that evicted is said to be complete")
+	}
+}
+
+// TestMemoryStaysInBounds floods one worker with connections that never end and
+// watches the account of every partition.
+func TestMemoryStaysInBounds(t *testing.T) {
+	opt := Options{Mem: 8 << 20, Workers: 1, HashBodies: true}
+	r, err := opt.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := decap.NewDecoder(decap.Options{})
+	pairs := &sync.Pool{New: func() any { p := new(exchange.Pair); p.Reset(); return p }}
+	w := newWorker(0, 1, r, dec, pairs, newArenaPool())
+	rnd := rand.New(rand.NewPCG(1, 2))
+	long := "GET /" + strings.Repeat("x", 900) + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	var flow, seq [5000]uint32
+	for i := range flow {
+		flow[i] = uint32(i)
+	}
+	for n := range 60_000 {
+		k := rnd.IntN(len(flow))
+		payload := long
+		switch k % 4 {
+		case 1:
+			payload = long[:300] // a head that does not end
+		case 2:
+			payload = "POST / HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n" + strings.Repeat("b", 800)
+		case 3:
+			seq[k]++ // every segment leaves a hole before it
+		}
+		frame := make([]byte, 54+len(payload))
+		copy(frame[12:], "\x08\x00\x45")
+		binary.BigEndian.PutUint16(frame[16:], uint16(40+len(payload)))
+		frame[22], frame[23] = 64, 6
+		binary.BigEndian.PutUint32(frame[26:], 0x0a000000+flow[k])
+		binary.BigEndian.PutUint32(frame[30:], 0x0b000001)
+		copy(frame[34:], "\x10\x00\x00\x50")
+		binary.BigEndian.PutUint32(frame[38:], seq[k])
+		frame[46], frame[47] = 0x50, 0x10
+		copy(frame[54:], payload)
+		seq[k] += uint32(len(payload))
+		p := packet.Packet{Data: frame, Length: uint32(len(frame)), Number: int64(n + 1), TimeNS: int64(n) * 1000, Link: packet.LinkEthernet}
+		var s decap.Segment
+		if d := dec.Decode(&p, &s); d != decap.DispTCP {
+			t.Fatal(d)
+		}
+		w.res = &result{arena: &arena{pool: w.arenas}}
+		part := w.parts[partitionOf(&s.Key)]
+		w.hist.At(int64(n) * 1000)
+		part.segment(&s)
+		if part.used > part.budget {
+			t.Fatalf("packet %d: %d bytes are used of %d", n, part.used, part.budget)
+		}
+		var sum int64
+		if n%1000 == 0 {
+			for _, c := range part.flows {
+				sum += c.memory()
+			}
+			if sum != part.used {
+				t.Fatalf("packet %d: the account says %d, the connections hold %d", n, part.used, sum)
+			}
+		}
+	}
+}
+
+// TestTimeBombs sets single packets decades off. The pairs are the same but for their times.
+func TestTimeBombs(t *testing.T) {
+	lines := func(bomb string) string {
+		var b strings.Builder
+		b.WriteString("handshake\nstart 1600000000\n")
+		for i := range 200 {
+			fmt.Fprintf(&b, "10.0.0.1:%d > 10.0.0.2:80 \"GET /%d HTTP/1.1\\r\\n\"\n", 4000+i, i)
+		}
+		b.WriteString(bomb)
+		for i := range 200 {
+			fmt.Fprintf(&b, "10.0.0.1:%d > 10.0.0.2:80 \"Host: h\\r\\n\\r\\n\"\n", 4000+i)
+			fmt.Fprintf(&b, "10.0.0.2:80 > 10.0.0.1:%d \"HTTP/1.1 204 No\\r\\n\\r\\n\"\n", 4000+i)
+		}
+		return b.String()
+	}
+	plain := extract(t, pcaptest.Build(t, lines("")), full, 0).String()
+	if strings.Count(plain, "complete") != 200 {
+		t.Fatal(plain)
+	}
+	const other = "10.0.0.9:1 > 10.0.0.9:2 udp \"x\" at="
+	for name, bomb := range map[string]string{
+		"50 years ahead":          other + "3200000000\n" + other + "1600000001\n",
+		"50 years back":           other + "20000000\n" + other + "1600000001\n",
+		"ahead, and stays there":  other + "3200000000\n",
+		"back, and stays there":   other + "20000000\n",
+		"to and fro many times":   strings.Repeat(other+"3200000000\n"+other+"20000000\n", 50),
+		"before and after at all": other + "0\n" + other + "4294967295\n",
+	} {
+		if got := extract(t, pcaptest.Build(t, lines(bomb)), full, 0).String(); got != plain {
+			t.Errorf("%s: pairs are\n%s", name, got)
+		}
+	}
+}
+
+func TestOutFails(t *testing.T) {
+	src, err := reader.Open(t.Context(), []string{"../testdata/captures/web.pcap"}, reader.Options{SlabSize: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	broken := errors.New("disk full")
+	calls := 0
+	_, err = Run(t.Context(), src, full, func(b *exchange.Batch) error { calls++; b.Release(); return broken })
+	if !errors.Is(err, broken) || calls != 1 {
+		t.Errorf("Run = %v after %d calls", err, calls)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	src, err := reader.Open(t.Context(), []string{"../testdata/captures/web.pcap"}, reader.Options{SlabSize: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	st, err := Run(ctx, src, full, func(b *exchange.Batch) error { cancel(); b.Release(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Run = %v", err)
+	}
+	if p, b := st.Ledger.Balance(); p != 0 || b != 0 {
+		t.Errorf("ledger is out of balance by %d packets and %d bytes", p, b)
+	}
+}
+
+// TestMemoryOfPairsIsUsedAgain releases every batch, and checks that what a pair holds
+// while its batch lives is not disturbed by that.
+func TestMemoryOfPairsIsUsedAgain(t *testing.T) {
+	capture := busy(t, 100, 4)
+	want := extract(t, capture, full, 0)
+	i := 0
+	src, err := reader.Open(t.Context(), []string{"-"}, reader.Options{Stdin: bytes.NewReader(capture), SlabSize: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	_, err = Run(t.Context(), src, Options{HashBodies: true, DecodeBodies: true, VerifyChecksums: true, Workers: 4}, func(b *exchange.Batch) error {
+		for _, p := range b.Pairs {
+			a, b := *want.pairs[i], *p
+			a.Scratch, b.Scratch = nil, nil
+			if !reflect.DeepEqual(normal(a), normal(b)) {
+				t.Errorf("pair %d is\n%+v\nwant\n%+v", i, b, a)
+			}
+			i++
+		}
+		b.Release()
+		return nil
+	})
+	if err != nil || i != len(want.pairs) {
+		t.Errorf("%d pairs, %v; want %d", i, err, len(want.pairs))
+	}
+}
+
+// FuzzPipeline: any file. The ledger balances, and eight workers with small memory
+// find what one does.
+func FuzzPipeline(f *testing.F) {
+	f.Add(pcaptest.Build(f, "handshake\n10.0.0.1:4000 > 10.0.0.2:80 \"GET /a HTTP/1.1\\r\\n\\r\\n\"\n10.0.0.2:80 > 10.0.0.1:4000 \"HTTP/1.1 200 OK\\r\\n\\r\\nx\" close"))
+	f.Add(pcaptest.Build(f, "10.0.0.1:4000 > 10.0.0.2:80 vxlan=7 fill=100 mss=10 reverse drop=3\n10.0.0.1:4000 > 10.0.0.2:80 frag=16 fill=60", pcaptest.Pcapng()))
+	f.Add(busy(f, 3, 5))
+	f.Fuzz(func(t *testing.T, capture []byte) {
+		opt := full
+		opt.Mem = 1 << 20
+		one := extract(t, capture, opt, 0)
+		opt.Workers = 8
+		equal(t, "eight workers", one, extract(t, capture, opt, 1<<10))
+	})
+}

@@ -1,0 +1,890 @@
+// Package tls reads TLS connections (RFC 8446, RFC 5246 and older): what their
+// handshakes tell in the clear, and, where a key log holds the secrets, the
+// application data, which an inner parser gets as if it had come in the clear.
+//
+// It works on the two streams as they come, at any split, and goes on after a hole:
+// the next record is found by opening it with the sequence numbers it may have.
+package tls
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+	"sync"
+
+	"recap/pipeline/app"
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+// Inner makes the parser of what a connection carries: "http/1" or "http/2". It may
+// return nil for a protocol that nobody reads.
+type Inner func(env *app.Env, conn *exchange.Conn, protocol string, midstream [2]bool) app.Parser
+
+// Protocols that an Inner is asked for.
+const (
+	HTTP1 = "http/1"
+	HTTP2 = "http/2"
+)
+
+type mode uint8
+
+const (
+	inStep    mode = iota // the next byte begins a record or goes on with the one in buf
+	skipping              // inside a record that has a hole
+	searching             // out of step: looking for a record that opens
+	blind                 // given up
+)
+
+// part says which packet brought the next n bytes.
+type part struct {
+	at packet.Pos
+	n  int
+}
+
+// side is one direction.
+type side struct {
+	mode  mode
+	skip  int // bytes to come of a record with a hole
+	buf   []byte
+	parts []part // of buf
+
+	sealed  bool // records are protected: before TLS 1.3, from ChangeCipherSpec on
+	changed bool // a ChangeCipherSpec came before the version was known
+	open    *opener
+	seq     uint64 // of the next record, or of the first in the hole
+	epoch   epoch  // of open
+	from    epoch  // no earlier epoch is tried
+
+	// The hole is what passed since the last record that was opened.
+	holed   bool
+	hole    int64 // bytes; meaningless while unsure
+	unsure  bool
+	failed  uint64 // records seen in the hole
+	reason  string
+	budget  int64 // bytes of ciphertext that may yet be tried in vain
+	trusted bool  // a record was opened
+	records int64 // that were opened
+	length  int64 // sum of theirs
+
+	message []byte // of the handshake, not whole yet
+	pass    int    // bytes to come of a message that is too long
+	plain   int64  // offset in the plaintext stream
+	marks   *marks
+	gapped  bool // the plaintext has a hole in front of the inner parser's start
+	ended   bool // the inner parser was told
+}
+
+// epoch is a generation of TLS 1.3 keys.
+type epoch uint8
+
+const (
+	early epoch = iota
+	handshaking
+	application
+	none
+)
+
+// marks are the ends of the last records, to translate acknowledgements of the
+// stream as sent into the plaintext stream.
+type marks struct {
+	n    int
+	ends [32]struct{ sent, plain int64 }
+}
+
+// Conn reads one connection. It implements app.Parser.
+type Conn struct {
+	env   *app.Env
+	info  *exchange.Conn
+	view  *View
+	make  Inner
+	mid   [2]bool
+	sides [2]side
+
+	// The handshake, as far as it was seen.
+	version     uint16 // chosen; 0 before the ServerHello
+	clientRand  [32]byte
+	serverRand  [32]byte
+	hasClient   bool
+	hasServer   bool
+	offered     []byte // suites of the ClientHello
+	session     []byte
+	wanted      []byte // session that the client asks for
+	resumed     bool
+	suite       suite
+	etm, ems    bool
+	compressed  bool
+	encrypted   [8]byte // beginning of the encrypted pre-master secret
+	hasEnc      bool
+	master      []byte
+	transcript  []byte
+	masterTried int // version of the view that master was last looked up in
+
+	begins   bool // no byte of the client has come yet
+	inner    app.Parser
+	look     *[2]look
+	other    bool // what is inside is another protocol
+	frozen   bool // a pair refers to info
+	ended    bool
+	retried  bool // HelloRetryRequest
+	earlyBuf []byte
+	earlyAt  []part
+	earlyOK  bool // early data was accepted
+	earlyNo  bool // or refused
+
+	fed, opaque, innerFed, otherBytes int64
+}
+
+// maxMessage bounds a handshake message, bytes.
+const maxMessage = 256 << 10
+
+// New returns a parser for a connection. keys may grow while it works; midstream
+// tells which directions began before the capture. New sets conn.TLS and fills it
+// until the first pair of the connection is given out.
+func New(env *app.Env, conn *exchange.Conn, keys *View, midstream [2]bool, inner Inner) *Conn {
+	if keys == nil {
+		keys = new(View)
+	}
+	if conn.TLS == nil {
+		conn.TLS = new(exchange.TLS)
+	}
+	c := &Conn{info: conn, view: keys, make: inner, mid: midstream, masterTried: -1, begins: true}
+	own := *env
+	emit, message := env.Emit, env.Message
+	own.Emit = func(conn *exchange.Conn, p *exchange.Pair) {
+		c.frozen = true
+		emit(conn, p)
+	}
+	own.Message = func(m *exchange.StreamMessage) {
+		c.frozen = true
+		message(m)
+	}
+	c.env = &own
+	for d := range c.sides {
+		c.sides[d].budget = trialBudget
+	}
+	return c
+}
+
+// Decrypted reports whether application data was read.
+func (c *Conn) Decrypted() bool { return c.info.TLS.Decrypted }
+
+// Protocol is what was found inside, "" if nothing that is read.
+func (c *Conn) Protocol() string {
+	if c.inner == nil {
+		return ""
+	}
+	if c.info.TLS.ALPN == "h2" {
+		return HTTP2
+	}
+	return HTTP1
+}
+
+// Tally implements app.Parser. Where nothing was decrypted, all is opaque. Where
+// something was, plaintext stands under what it was used for, records that did not
+// open are opaque, and the rest (headers, tags, padding, handshake) is overhead.
+func (c *Conn) Tally() app.Tally {
+	if !c.info.TLS.Decrypted {
+		return app.Tally{TLS: c.fed}
+	}
+	var t app.Tally
+	if c.inner != nil {
+		t = c.inner.Tally()
+	}
+	t.Other += c.otherBytes
+	t.TLS += c.opaque
+	t.TLSOverhead += c.fed - c.opaque - c.innerFed - c.otherBytes
+	return t
+}
+
+// Memory implements app.Parser.
+func (c *Conn) Memory() int64 {
+	n := int64(2<<10) + int64(cap(c.earlyBuf)+cap(c.transcript)+cap(c.offered))
+	for i := range c.sides {
+		s := &c.sides[i]
+		n += int64(cap(s.buf)+cap(s.message)) + 64*int64(cap(s.parts))
+		if s.marks != nil {
+			n += 512
+		}
+		if s.open != nil {
+			n += 2 << 10
+		}
+	}
+	if c.look != nil {
+		n += int64(cap(c.look[0].buf) + cap(c.look[1].buf))
+	}
+	if c.inner != nil {
+		n += c.inner.Memory()
+	}
+	return n
+}
+
+// scratch holds buffers for the plaintext of one record.
+var scratch = sync.Pool{New: func() any {
+	b := make([]byte, 0, maxPayload)
+	return &b
+}}
+
+// plausible reports whether a record header begins at b, which holds headerLen bytes.
+func plausible(b []byte) bool {
+	return b[0] >= typeCCS && b[0] <= typeHeartbeat && b[1] == 3 && b[2] <= 4 && int(b[3])<<8|int(b[4]) <= maxPayload
+}
+
+func recordLen(b []byte) int { return headerLen + int(binary.BigEndian.Uint16(b[3:])) }
+
+// Data implements app.Parser.
+func (c *Conn) Data(d exchange.Dir, at packet.Pos, b []byte) {
+	c.fed += int64(len(b))
+	s := &c.sides[d]
+	for len(b) > 0 {
+		if c.ended {
+			c.opaque += int64(len(b))
+			return
+		}
+		var n int
+		switch s.mode {
+		case inStep:
+			n = c.step(d, s, at, b)
+		case skipping:
+			n = min(s.skip, len(b))
+			c.pass(s, n)
+			if s.skip -= n; s.skip == 0 {
+				s.mode = inStep
+			}
+		case searching:
+			n = min(len(b), headerLen+maxPayload)
+			s.buf = append(s.buf, b[:n]...)
+			s.parts = appendPart(s.parts, at, n)
+			c.search(d, s, false)
+		case blind:
+			n = len(b)
+			c.opaque += int64(n)
+		}
+		b = b[n:]
+		at.Offset += int64(n)
+	}
+}
+
+// pass counts n bytes that cannot be read.
+func (c *Conn) pass(s *side, n int) {
+	c.opaque += int64(n)
+	s.hole += int64(n)
+	s.holed = true
+}
+
+func appendPart(parts []part, at packet.Pos, n int) []part {
+	if k := len(parts); k > 0 && parts[k-1].at.Number == at.Number && parts[k-1].at.Offset+int64(parts[k-1].n) == at.Offset {
+		parts[k-1].n += n
+		return parts
+	}
+	return append(parts, part{at, n})
+}
+
+// step takes the next record, or the next part of one, and returns how many bytes it took.
+func (c *Conn) step(d exchange.Dir, s *side, at packet.Pos, b []byte) int {
+	if c.begins && d == exchange.ToServer {
+		if n, ok := c.oldStart(s, at, b); ok {
+			return n
+		}
+	}
+	if len(s.buf) == 0 && len(b) >= headerLen {
+		if !plausible(b) {
+			c.lose(d, s, at, "")
+			return 0
+		}
+		if n := recordLen(b); n <= len(b) {
+			one := [1]part{{at, n}}
+			c.record(d, s, b[:n], one[:])
+			return n
+		}
+	}
+	want := headerLen
+	if len(s.buf) >= headerLen {
+		want = recordLen(s.buf)
+	}
+	n := min(want-len(s.buf), len(b))
+	s.buf = append(s.buf, b[:n]...)
+	s.parts = appendPart(s.parts, at, n)
+	switch {
+	case len(s.buf) < want:
+	case want == headerLen && !plausible(s.buf):
+		c.lose(d, s, at, "")
+	case want > headerLen || recordLen(s.buf) == headerLen:
+		c.record(d, s, s.buf, s.parts)
+		s.buf, s.parts = s.buf[:0], s.parts[:0]
+	}
+	return n
+}
+
+// oldStart takes the part of a ClientHello in the form of SSL 2.0 that b holds.
+func (c *Conn) oldStart(s *side, at packet.Pos, b []byte) (n int, ok bool) {
+	have := len(s.buf)
+	if have == 0 && b[0]&0x80 == 0 {
+		c.begins = false
+		return 0, false
+	}
+	want := 11
+	if have >= want {
+		want = oldHello(s.buf)
+	}
+	n = min(want-have, len(b))
+	s.buf = append(s.buf, b[:n]...)
+	s.parts = appendPart(s.parts, at, n)
+	switch len(s.buf) {
+	case 11:
+		if oldHello(s.buf) == 0 {
+			c.begins = false
+			c.lose(exchange.ToServer, s, at, "")
+		}
+	case want:
+		c.begins = false
+		m := s.buf
+		suites, session := int(m[5])<<8|int(m[6]), int(m[7])<<8|int(m[8])
+		challenge := m[11+suites+session:]
+		c.clientRand = [32]byte{}
+		copy(c.clientRand[32-len(challenge):], challenge)
+		c.hasClient = true
+		s.buf, s.parts = s.buf[:0], s.parts[:0]
+	}
+	return n, true
+}
+
+// lose leaves the step of the records: what is in buf stays to be searched.
+func (c *Conn) lose(d exchange.Dir, s *side, at packet.Pos, reason string) {
+	if s.reason == "" {
+		s.reason = reason
+	}
+	s.message, s.pass = s.message[:0], 0
+	if !c.mayOpen() || s.budget < 0 {
+		c.giveUp(d, s, at)
+		return
+	}
+	s.mode = searching
+	s.holed = true
+}
+
+// giveUp makes d blind.
+func (c *Conn) giveUp(d exchange.Dir, s *side, at packet.Pos) {
+	c.pass(s, len(s.buf))
+	s.buf, s.parts = nil, nil
+	s.mode = blind
+	c.missing(d, s, at, -1)
+}
+
+// missing tells the inner parser of a hole of n bytes, -1 if unknown.
+func (c *Conn) missing(d exchange.Dir, s *side, at packet.Pos, n int64) {
+	reason := s.reason
+	if reason == "" {
+		reason = exchange.GapLost
+	}
+	at.Offset, at.Acked = s.plain, c.acked(d, at.Acked)
+	if n > 0 {
+		s.plain += n
+	}
+	s.gapped = true
+	if c.inner != nil && !s.ended {
+		c.inner.Gap(d, at, n, reason)
+	} else if c.look != nil {
+		c.drop(&c.look[d])
+	}
+}
+
+// Gap implements app.Parser.
+func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
+	s := &c.sides[d]
+	if c.ended || s.mode == blind {
+		return
+	}
+	s.holed, s.reason = true, reason
+	if s.open != nil {
+		s.open.hasIV = false
+	}
+	s.message, s.pass = s.message[:0], 0
+	if n < 0 {
+		s.unsure = true
+	} else {
+		s.hole += n
+	}
+	have := len(s.buf)
+	c.pass(s, have)
+	left := -1 // of the record that the hole is in; -1 if the hole reaches beyond it or is not in one
+	switch {
+	case n < 0 || s.mode == searching:
+	case s.mode == skipping:
+		left = s.skip - int(min(n, maxPayload+headerLen))
+	case have >= headerLen:
+		left = recordLen(s.buf) - have - int(min(n, maxPayload+headerLen))
+		if left >= 0 {
+			s.failed++
+		}
+	}
+	s.buf, s.parts = s.buf[:0], s.parts[:0]
+	switch {
+	case left > 0:
+		s.mode, s.skip = skipping, left
+	case left == 0:
+		s.mode = inStep
+	default:
+		c.lose(d, s, at, reason)
+	}
+}
+
+// Close implements app.Parser.
+func (c *Conn) Close(d exchange.Dir, at packet.Pos) {
+	if c.ended {
+		return
+	}
+	s := &c.sides[d]
+	c.last(d, s, at)
+	c.closeInner(d, s, at)
+}
+
+// last makes what can be made of the end of a direction.
+func (c *Conn) last(d exchange.Dir, s *side, at packet.Pos) {
+	if s.mode == searching {
+		c.search(d, s, true)
+	}
+	if len(s.buf) > 0 {
+		c.pass(s, len(s.buf))
+		s.buf, s.parts = s.buf[:0], s.parts[:0]
+	}
+	if s.holed && s.mode != blind {
+		if s.trusted {
+			c.missing(d, s, at, -1)
+		}
+		s.holed = false
+	}
+	if d == exchange.ToServer {
+		c.flushEarly()
+	}
+	if c.look != nil && c.inner == nil {
+		c.believe(d)
+	}
+}
+
+// closeInner tells the inner parser that d has ended.
+func (c *Conn) closeInner(d exchange.Dir, s *side, at packet.Pos) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	if c.inner != nil {
+		at.Offset, at.Acked = s.plain, c.acked(d, at.Acked)
+		c.inner.Close(d, at)
+	}
+}
+
+// End implements app.Parser.
+func (c *Conn) End(reason app.EndReason, at packet.Pos) {
+	if c.ended {
+		return
+	}
+	for d := range c.sides {
+		c.last(exchange.Dir(d), &c.sides[d], at)
+	}
+	if c.look != nil {
+		c.drop(&c.look[0])
+		c.drop(&c.look[1])
+		c.look = nil
+	}
+	c.ended = true
+	if c.inner != nil {
+		at.Offset, at.Acked = packet.NoOffset, packet.NoOffset
+		c.inner.End(reason, at)
+	}
+	for d := range c.sides {
+		s := &c.sides[d]
+		s.buf, s.parts, s.message, s.open, s.marks = nil, nil, nil, nil, nil
+	}
+	c.transcript, c.offered, c.master, c.earlyBuf, c.earlyAt = nil, nil, nil, nil, nil
+}
+
+// acked translates an offset of the other direction's stream into its plaintext:
+// what a receiver has of a record that is not whole yet is nothing.
+func (c *Conn) acked(d exchange.Dir, sent int64) int64 {
+	m := c.sides[d.Reverse()].marks
+	if sent == packet.NoOffset {
+		return sent
+	}
+	if m == nil {
+		return 0
+	}
+	for i := m.n - 1; i >= max(0, m.n-len(m.ends)); i-- {
+		if e := m.ends[i%len(m.ends)]; e.sent <= sent {
+			return e.plain
+		}
+	}
+	if m.n <= len(m.ends) {
+		return 0
+	}
+	return packet.NoOffset
+}
+
+func (s *side) mark(parts []part) {
+	if s.marks == nil {
+		s.marks = new(marks)
+	}
+	p := parts[len(parts)-1]
+	m := s.marks
+	m.ends[m.n%len(m.ends)] = struct{ sent, plain int64 }{p.at.Offset + int64(p.n), s.plain}
+	m.n++
+}
+
+// record takes one whole record.
+func (c *Conn) record(d exchange.Dir, s *side, rec []byte, parts []part) {
+	typ := rec[0]
+	if !c.isSealed(d, s, typ) {
+		switch typ {
+		case typeCCS:
+			c.changeCipher(d, s)
+		case typeHandshake:
+			if !s.changed {
+				c.handshake(d, s, rec[headerLen:])
+			}
+		case typeData, typeHeartbeat:
+			c.fail(s, rec)
+		}
+		return
+	}
+	buf := scratch.Get().(*[]byte)
+	before := *s
+	plain, typ, seq, ok := c.unseal(d, s, rec, (*buf)[:0])
+	if !ok {
+		c.fail(s, rec)
+		scratch.Put(buf)
+		return
+	}
+	c.opened(d, s, &before, seq, parts[0].at, int64(len(rec)))
+	c.use(d, s, rec, parts, plain, typ)
+	if cap(plain) > cap(*buf) && cap(plain) <= 2*maxPayload {
+		*buf = plain[:0]
+	}
+	scratch.Put(buf)
+}
+
+// isSealed reports whether a record of this type is encrypted.
+func (c *Conn) isSealed(d exchange.Dir, s *side, typ byte) bool {
+	switch {
+	case c.version == versionTLS13:
+		return typ == typeData
+	case c.version == 0:
+		return typ == typeData && d == exchange.ToServer && c.hasClient // early data
+	}
+	return s.sealed
+}
+
+// fail counts a record that does not open.
+func (c *Conn) fail(s *side, rec []byte) {
+	c.pass(s, len(rec))
+	s.failed++
+	if s.open != nil {
+		s.open.passed(rec)
+	}
+}
+
+// opened ends the hole in front of a record that was opened with the number seq, if
+// there is one. before is the side as it was.
+func (c *Conn) opened(d exchange.Dir, s, before *side, seq uint64, at packet.Pos, size int64) {
+	s.trusted = true
+	if s.mode != inStep {
+		s.mode = inStep
+	}
+	if s.holed {
+		switch {
+		case before.open == s.open && seq == before.seq:
+			// The peer's numbers have no hole: what did not open was not its own.
+		case before.open == s.open:
+			lost, over := int64(-1), s.open.overhead()
+			if n := s.hole - int64(seq-before.seq)*int64(over); !s.unsure && over >= 0 && n >= 0 {
+				lost = n
+			}
+			c.missing(d, s, at, lost)
+		case s.open.tls13 && before.from < application && s.epoch == application && seq == 0 && s.open.updates == 0:
+			// Records of the handshake only: they carry no application data.
+		case !s.open.tls13 && before.open == nil && seq <= 1:
+			// Only the Finished message was missed.
+		default:
+			c.missing(d, s, at, -1)
+		}
+	}
+	s.seq = seq + 1
+	s.records++
+	s.length += size
+	s.holed, s.hole, s.unsure, s.failed, s.reason = false, 0, false, 0, ""
+}
+
+// use takes the content of a record.
+func (c *Conn) use(d exchange.Dir, s *side, rec []byte, parts []part, plain []byte, typ byte) {
+	open := s.open
+	switch typ {
+	case typeCCS:
+		c.changeCipher(d, s)
+	case typeHandshake:
+		c.handshake(d, s, plain)
+	case typeAlert:
+		// close_notify: the sender says no more (RFC 8446, section 6.1).
+		if len(plain) == 2 && plain[1] == 0 {
+			c.closeInner(d, s, parts[len(parts)-1].at)
+		}
+	case typeData:
+		if open.tls13 && s.epoch == handshaking {
+			break // not allowed there
+		}
+		if !c.frozen {
+			c.info.TLS.Decrypted = true
+		}
+		if c.info.TLS.Decrypted {
+			c.deliver(d, s, plain, parts, headerLen+open.lead())
+		}
+		s.mark(parts)
+	}
+	open.passed(rec)
+}
+
+// deliver hands plaintext on, divided as the packets divided the record: base is
+// where in the record the plaintext begins. The last byte goes with the record's
+// last packet, because without its tag the receiver has nothing.
+func (c *Conn) deliver(d exchange.Dir, s *side, plain []byte, parts []part, base int) {
+	done, end := 0, -base
+	for i, p := range parts {
+		end += p.n
+		stop := min(max(end, 0), len(plain)-1)
+		if i == len(parts)-1 {
+			stop = len(plain)
+		}
+		if stop > done {
+			c.plaintext(d, s, p.at, plain[done:stop])
+			done = stop
+		}
+	}
+}
+
+// plaintext hands the next bytes on.
+func (c *Conn) plaintext(d exchange.Dir, s *side, at packet.Pos, b []byte) {
+	isEarly := s.open.tls13 && s.epoch == early
+	if s.ended || isEarly && c.earlyNo {
+		c.otherBytes += int64(len(b))
+		return
+	}
+	if d == exchange.ToClient && len(c.earlyBuf) > 0 {
+		c.acceptEarly() // an answer, and nothing that says no
+	}
+	at.Acked = c.acked(d, at.Acked)
+	at.Offset = s.plain
+	s.plain += int64(len(b))
+	if isEarly && !c.earlyOK {
+		if len(c.earlyBuf)+len(b) <= maxEarly {
+			c.earlyBuf = append(c.earlyBuf, b...)
+			c.earlyAt = append(c.earlyAt, part{at, len(b)})
+			return
+		}
+		c.acceptEarly() // no server takes that much without a word
+	}
+	c.pour(d, at, b)
+}
+
+// maxEarly bounds the early data that waits for the server's word, bytes.
+const maxEarly = 64 << 10
+
+// acceptEarly hands early data on: the server has taken it.
+func (c *Conn) acceptEarly() {
+	c.earlyOK = true
+	c.flushEarly()
+}
+
+func (c *Conn) flushEarly() {
+	b := c.earlyBuf
+	c.earlyBuf = nil
+	for _, p := range c.earlyAt {
+		c.pour(exchange.ToServer, p.at, b[:p.n])
+		b = b[p.n:]
+	}
+	c.earlyAt = nil
+}
+
+// refuseEarly drops early data that the server did not take: the client has sent it
+// again, or not.
+func (c *Conn) refuseEarly() {
+	if c.earlyOK {
+		return
+	}
+	c.earlyNo = true
+	c.otherBytes += int64(len(c.earlyBuf))
+	c.sides[exchange.ToServer].plain -= int64(len(c.earlyBuf))
+	c.earlyBuf, c.earlyAt = nil, nil
+}
+
+// handshake takes handshake bytes, which records may divide at will.
+func (c *Conn) handshake(d exchange.Dir, s *side, b []byte) {
+	for len(b) > 0 {
+		if s.pass > 0 {
+			n := min(s.pass, len(b))
+			s.pass -= n
+			b = b[n:]
+			continue
+		}
+		if len(s.message) == 0 && len(b) >= 4 {
+			if n := 4 + (int(b[1])<<16 | int(b[2])<<8 | int(b[3])); n <= len(b) {
+				c.said(d, s, b[:n])
+				b = b[n:]
+				continue
+			}
+		}
+		want := 4
+		if len(s.message) >= 4 {
+			want += int(s.message[1])<<16 | int(s.message[2])<<8 | int(s.message[3])
+		}
+		if want > maxMessage {
+			s.pass = want - len(s.message)
+			s.message = nil
+			continue
+		}
+		n := min(want-len(s.message), len(b))
+		s.message = append(s.message, b[:n]...)
+		b = b[n:]
+		if len(s.message) == want && (want > 4 || s.message[1]|s.message[2]|s.message[3] == 0) {
+			m := s.message
+			s.message = nil
+			c.said(d, s, m)
+		}
+	}
+}
+
+// Handshake messages that are looked at (RFC 8446, section 4; RFC 5246, section 7.4).
+const (
+	msgClientHello     = 1
+	msgServerHello     = 2
+	msgEndOfEarlyData  = 5
+	msgEncryptedExts   = 8
+	msgCertificate     = 11
+	msgClientKey       = 16
+	msgFinished        = 20
+	msgKeyUpdate       = 24
+	msgCertificateDone = 25
+)
+
+// said takes one whole handshake message.
+func (c *Conn) said(d exchange.Dir, s *side, m []byte) {
+	body := m[4:]
+	tls13 := c.version == versionTLS13
+	if m[0] == msgClientHello {
+		c.transcript = c.transcript[:0]
+	}
+	if !tls13 && !c.hasEnc && c.hasClient && c.view.wantsTranscript(&c.clientRand) || m[0] == msgClientHello && !c.view.Empty() {
+		if len(c.transcript)+len(m) <= maxMessage {
+			c.transcript = append(c.transcript, m...)
+		}
+	}
+	switch {
+	case m[0] == msgClientHello && d == exchange.ToServer:
+		c.clientHello(body)
+	case m[0] == msgServerHello && d == exchange.ToClient:
+		c.serverHello(body)
+	case m[0] == msgCertificate && d == exchange.ToClient:
+		c.certificate(body)
+	case m[0] == msgClientKey && d == exchange.ToServer && !tls13:
+		r := reader{b: body}
+		if e := r.vec16(); len(e) >= 8 && !r.bad {
+			copy(c.encrypted[:], e)
+		}
+		c.hasEnc = true
+	case !tls13 || s.open == nil:
+	case m[0] == msgEncryptedExts && d == exchange.ToClient:
+		r := reader{b: body}
+		list, _ := extensionsOf(r.vec16())
+		if names := alpnOf(list); len(names) == 1 && !c.frozen {
+			c.info.TLS.ALPN = names[0]
+		}
+		if _, ok := find(list, extEarlyData); ok {
+			c.acceptEarly()
+		} else {
+			c.refuseEarly()
+		}
+	case m[0] == msgEndOfEarlyData && d == exchange.ToServer && s.epoch == early:
+		c.acceptEarly() // a client says so only when the server took it
+		s.open, s.from, s.seq = nil, handshaking, 0
+	case m[0] == msgFinished && s.epoch == handshaking:
+		s.open, s.from, s.seq = nil, application, 0
+	case m[0] == msgKeyUpdate && s.epoch == application:
+		if next := s.open.next(); next != nil {
+			s.open, s.seq = next, 0
+		}
+	}
+}
+
+func (c *Conn) clientHello(body []byte) {
+	h, ok := parseClientHello(body)
+	if !ok {
+		return
+	}
+	copy(c.clientRand[:], h.random)
+	c.hasClient, c.hasServer, c.hasEnc, c.master, c.masterTried = true, false, false, nil, -1
+	c.wanted = append(c.wanted[:0], h.session...)
+	c.offered = append(c.offered[:0], h.suites...)
+	t := c.info.TLS
+	if c.frozen || t.JA3 != "" {
+		return
+	}
+	t.SNI = h.serverName()
+	t.Offered = strings.Join(alpnOf(h.extensions), ",")
+	t.JA3, t.JA4 = h.ja3(), h.ja4()
+}
+
+func (c *Conn) serverHello(body []byte) {
+	h, ok := parseServerHello(body)
+	if !ok {
+		return
+	}
+	if h.retry {
+		c.retried = true
+		c.sides[exchange.ToServer].changed = false
+		c.refuseEarly()
+		return
+	}
+	c.version, c.suite = h.version, suiteOf(h.suite)
+	for d := range c.sides {
+		if s := &c.sides[d]; s.changed {
+			s.changed, s.sealed = false, c.version != versionTLS13
+		}
+	}
+	copy(c.serverRand[:], h.random)
+	c.session = append(c.session[:0], h.session...)
+	c.resumed = len(h.session) > 0 && bytes.Equal(h.session, c.wanted) && c.version < versionTLS13
+	c.hasServer, c.master, c.masterTried = true, nil, -1
+	c.compressed = h.compression != 0
+	_, c.etm = find(h.extensions, extEncryptThenMAC)
+	_, c.ems = find(h.extensions, extExtendedMaster)
+	if c.version == versionTLS13 {
+		for d := range c.sides {
+			s := &c.sides[d]
+			if d == int(exchange.ToClient) || s.open == nil {
+				s.from = handshaking
+			}
+		}
+		if c.retried {
+			c.sides[exchange.ToServer].from = handshaking
+		}
+	}
+	t := c.info.TLS
+	if c.frozen || t.Version != "" {
+		return
+	}
+	if t.Version = versionNames[h.version]; t.Version == "" {
+		t.Version = "0x" + hex.EncodeToString([]byte{byte(h.version >> 8), byte(h.version)})
+	}
+	t.Cipher = suiteName(h.suite)
+	if names := alpnOf(h.extensions); len(names) == 1 {
+		t.ALPN = names[0]
+	}
+}
+
+func (c *Conn) certificate(body []byte) {
+	t := c.info.TLS
+	if c.frozen || t.CertSHA256 != "" {
+		return
+	}
+	if x, ok := parseCertificate(body, c.version == versionTLS13); ok {
+		t.CertSubject, t.CertIssuer, t.CertSHA256 = x.subject, x.issuer, hex.EncodeToString(x.sha256[:])
+	}
+}

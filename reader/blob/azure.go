@@ -1,0 +1,291 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	azblob "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
+)
+
+// account is a storage account.
+type account struct{ client *service.Client }
+
+// Environment variables, as Azure's own tools name them.
+const (
+	envConnection = "AZURE_STORAGE_CONNECTION_STRING"
+	envAccount    = "AZURE_STORAGE_ACCOUNT"
+	envKey        = "AZURE_STORAGE_KEY"
+	envSAS        = "AZURE_STORAGE_SAS_TOKEN"
+)
+
+func (s *Store) getenv(name string) string {
+	if s.o.Getenv != nil {
+		return s.o.Getenv(name)
+	}
+	return os.Getenv(name)
+}
+
+// clientOptions switches the library's own tries off, because a reader resumes
+// where it stopped, and has it log and tell nothing.
+func (s *Store) clientOptions() policy.ClientOptions {
+	return policy.ClientOptions{
+		Transport: s.o.Client,
+		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+	}
+}
+
+// open returns the account that the environment names.
+func (s *Store) open() (*account, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.azure != nil {
+		return s.azure, nil
+	}
+	client, err := s.newService()
+	if err != nil {
+		return nil, err
+	}
+	s.azure = &account{client}
+	return s.azure, nil
+}
+
+func (s *Store) newService() (*service.Client, error) {
+	o := &service.ClientOptions{ClientOptions: s.clientOptions()}
+	if text := s.getenv(envConnection); text != "" {
+		c, err := service.NewClientFromConnectionString(text, o)
+		if err != nil {
+			return nil, fmt.Errorf("%s is malformed", envConnection) // its text holds the key
+		}
+		return c, nil
+	}
+	name := s.getenv(envAccount)
+	if name == "" {
+		return nil, fmt.Errorf("no storage account is named; set %s, or %s", envAccount, envConnection)
+	}
+	if strings.ContainsAny(name, "/:?#@") {
+		return nil, fmt.Errorf("%s must be the bare name of an account", envAccount)
+	}
+	u := "https://" + name + ".blob.core.windows.net/"
+	if key := s.getenv(envKey); key != "" {
+		cred, err := service.NewSharedKeyCredential(name, key)
+		if err != nil {
+			return nil, fmt.Errorf("%s is malformed", envKey)
+		}
+		return service.NewClientWithSharedKeyCredential(u, cred, o)
+	}
+	if sas := strings.TrimPrefix(s.getenv(envSAS), "?"); sas != "" {
+		return service.NewClientWithNoCredential(u+"?"+sas, o)
+	}
+	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: s.clientOptions()})
+	if err != nil {
+		return nil, errors.New("no way to log in to Azure was found")
+	}
+	return service.NewClient(u, cred, o)
+}
+
+// findAzure takes container/prefix.
+func (s *Store) findAzure(ctx context.Context, rest string) ([]Object, error) {
+	name, prefix, _ := strings.Cut(rest, "/")
+	if i := strings.IndexByte(prefix, '?'); i >= 0 && strings.Contains(prefix[i:], "sig=") {
+		return nil, fmt.Errorf("a signature does not belong into azblob://; set %s, or use https://", envSAS)
+	}
+	if name == "" {
+		return nil, errors.New("no container is named: azblob://container/prefix")
+	}
+	a, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	return s.find(ctx, a.client.NewContainerClient(name), schemeAzure+"://"+name+"/", prefix)
+}
+
+// findSigned takes https://account/container/directory/?signature.
+func (s *Store) findSigned(ctx context.Context, u *url.URL) ([]Object, error) {
+	name, prefix, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
+	if name == "" {
+		return nil, errors.New("no container is named")
+	}
+	if prefix != "" {
+		prefix += "/"
+	}
+	c, err := container.NewClientWithNoCredential((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: name, RawQuery: u.RawQuery}).String(),
+		&container.ClientOptions{ClientOptions: s.clientOptions()})
+	if err != nil {
+		return nil, errors.New("URL cannot be used")
+	}
+	return s.find(ctx, c, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/" + name + "/"}).String(), prefix)
+}
+
+// find lists a container. A blob of exactly the name is that one; else everything
+// below it as a directory; else everything that begins so. A glob is matched
+// against whole names.
+func (s *Store) find(ctx context.Context, c *container.Client, base, prefix string) ([]Object, error) {
+	glob, from := "", prefix
+	if i := strings.IndexAny(prefix, "*?["); i >= 0 {
+		glob, from = prefix, prefix[:i]
+		if _, err := path.Match(glob, ""); err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.list(ctx, c, base, from)
+	if e, ok := errors.AsType[*statusError](err); ok && e.status == http.StatusForbidden && glob == "" && path.Base(prefix) != "." && !strings.HasSuffix(prefix, "/") {
+		// A signature for one blob does not allow to list.
+		return []Object{s.object(c, base, prefix)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	name := func(o Object) string { return strings.TrimPrefix(o.Name, base) }
+	keep := func(ok func(name string) bool) (out []Object) {
+		for _, o := range all {
+			if ok(name(o)) {
+				out = append(out, o)
+			}
+		}
+		return out
+	}
+	switch {
+	case glob != "":
+		all = keep(func(n string) bool { ok, _ := path.Match(glob, n); return ok })
+	case prefix != "" && !strings.HasSuffix(prefix, "/"):
+		if one := keep(func(n string) bool { return n == prefix }); len(one) == 1 {
+			one[0].Found = false
+			return one, nil
+		}
+		if below := keep(func(n string) bool { return strings.HasPrefix(n, prefix+"/") }); len(below) > 0 {
+			all = below
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no blob is there")
+	}
+	return all, nil
+}
+
+// maxListed bounds the memory of a listing.
+const maxListed = 1 << 20
+
+// list returns the blobs whose names begin with prefix.
+func (s *Store) list(ctx context.Context, c *container.Client, base, prefix string) ([]Object, error) {
+	var out []Object
+	pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
+	for pager.More() {
+		var page container.ListBlobsFlatResponse
+		err := s.again(ctx, func(ctx context.Context) (err error) {
+			page, err = pager.NextPage(ctx)
+			return azureError(err, 0)
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range page.Segment.BlobItems {
+			if b.Name == nil {
+				continue
+			}
+			o := s.object(c, base, *b.Name)
+			o.Found = true
+			if p := b.Properties; p != nil {
+				if p.ContentLength != nil {
+					o.Size = *p.ContentLength
+				}
+				if p.LastModified != nil {
+					o.Modified = *p.LastModified
+				}
+				if p.ETag != nil {
+					o.etag = quoted(string(*p.ETag))
+				}
+			}
+			if out = append(out, o); len(out) > maxListed {
+				return nil, fmt.Errorf("more than %d blobs; name a longer prefix", maxListed)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Object) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// quoted gives an entity tag the form that it has in headers.
+func quoted(etag string) string {
+	if strings.HasPrefix(etag, `"`) {
+		return etag
+	}
+	return `"` + etag + `"`
+}
+
+func (s *Store) object(c *container.Client, base, name string) Object {
+	return Object{Name: base + name, Size: -1, get: &azure{c.NewBlobClient(name)}}
+}
+
+// azure reads a blob by Azure's library.
+type azure struct{ c *azblob.Client }
+
+func (a *azure) get(ctx context.Context, off, n int64, etag string) (*reply, error) {
+	o := &azblob.DownloadStreamOptions{Range: azblob.HTTPRange{Offset: off, Count: max(n, 0)}}
+	if etag != "" {
+		tag := azcore.ETag(etag)
+		o.AccessConditions = &azblob.AccessConditions{ModifiedAccessConditions: &azblob.ModifiedAccessConditions{IfMatch: &tag}}
+	}
+	resp, err := a.c.DownloadStream(ctx, o)
+	if err != nil {
+		return nil, azureError(err, off)
+	}
+	r := &reply{body: resp.Body, size: -1}
+	if resp.ETag != nil {
+		r.etag = string(*resp.ETag)
+	}
+	if resp.LastModified != nil {
+		r.date = resp.LastModified.Format(time.RFC3339Nano)
+	}
+	switch {
+	case resp.ContentRange != nil:
+		from, size, err := contentRange(*resp.ContentRange)
+		if err != nil || from != off {
+			resp.Body.Close()
+			return nil, &permanentError{errors.New("server answers with another range than it was asked for")}
+		}
+		r.size, r.ranged = size, size >= 0
+	case off > 0:
+		if _, err := io.CopyN(io.Discard, r.body, off); err != nil {
+			resp.Body.Close()
+			return nil, withoutURL(err)
+		}
+	case resp.ContentLength != nil:
+		r.size = *resp.ContentLength
+	}
+	return r, nil
+}
+
+// azureError keeps status and code of an answer: the library's text repeats the
+// URL and what the server said.
+func azureError(err error, off int64) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return explain(e.StatusCode, e.ErrorCode, off)
+	}
+	if _, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
+		return &permanentError{errors.New("logging in to Azure failed")}
+	}
+	// The chain of credentials has a type of its own that is not exported; its text
+	// names what was tried, and no secret.
+	if strings.Contains(err.Error(), "DefaultAzureCredential") {
+		return &permanentError{fmt.Errorf("no way to log in to Azure works here; set %s, %s or %s, or log in with az", envConnection, envKey, envSAS)}
+	}
+	return withoutURL(err)
+}

@@ -1,0 +1,361 @@
+package blob_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"recap/reader/blob"
+)
+
+// secret is what must come up nowhere.
+const secret = "sig=c2VjcmV0"
+
+// A server serves one file by ranges, and does to the nth request what fault says.
+type server struct {
+	*httptest.Server
+	data  []byte
+	etag  atomic.Value
+	fault func(n int64, w http.ResponseWriter, r *http.Request) (done bool)
+
+	n, most, now atomic.Int64
+}
+
+func serve(t *testing.T, data []byte) *server {
+	s := &server{data: data}
+	s.etag.Store(`"one"`)
+	s.Server = httptest.NewTLSServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := s.n.Add(1)
+	now := s.now.Add(1)
+	defer s.now.Add(-1)
+	for {
+		most := s.most.Load()
+		if now <= most || s.most.CompareAndSwap(most, now) {
+			break
+		}
+	}
+	w.Header().Set("ETag", s.etag.Load().(string))
+	if s.fault != nil && s.fault(n, w, r) {
+		return
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.data))
+}
+
+func (s *server) store(o blob.Options) *blob.Store {
+	o.Client = s.Client()
+	o.Pause = time.Millisecond
+	o.PartSize, o.Ahead = 256<<10, 2<<20
+	return blob.NewStore(o)
+}
+
+// read reads the server's file through a store.
+func (s *server) read(t *testing.T, st *blob.Store) ([]byte, error) {
+	t.Helper()
+	found, err := st.Find(t.Context(), s.URL+"/dir/a.cap?"+secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := st.Open(t.Context(), found[0])
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil && strings.Contains(err.Error(), "c2VjcmV0") || strings.Contains(found[0].Name, "c2VjcmV0") {
+		t.Errorf("a signature is shown: %q, %v", found[0].Name, err)
+	}
+	return b, err
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{1}).Read(b)
+	return b
+}
+
+// cut sends the right head and so many bytes of the body.
+func cut(w http.ResponseWriter, r *http.Request, data []byte, n int) {
+	from, to := span(r, len(data))
+	w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, len(data)))
+	w.Header().Set("Content-Length", strconv.Itoa(to-from))
+	w.WriteHeader(http.StatusPartialContent)
+	w.Write(data[from:min(to, from+n)])
+	w.(http.Flusher).Flush()
+}
+
+func span(r *http.Request, size int) (from, to int) {
+	a, b, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
+	from, _ = strconv.Atoi(a)
+	to = size
+	if n, err := strconv.Atoi(b); err == nil {
+		to = min(size, n+1)
+	}
+	return from, to
+}
+
+func TestRead(t *testing.T) {
+	for _, size := range []int{0, 1, 65535, 65536, 65537, 1<<20 + 65536, 5<<20 + 17} {
+		s := serve(t, random(size))
+		got, err := s.read(t, s.store(blob.Options{}))
+		if err != nil || !bytes.Equal(got, s.data) {
+			t.Errorf("%d bytes: %d bytes came, error %v", size, len(got), err)
+		}
+	}
+}
+
+func TestParallel(t *testing.T) {
+	s := serve(t, random(6<<20))
+	s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		time.Sleep(10 * time.Millisecond)
+		return false
+	}
+	if got, err := s.read(t, s.store(blob.Options{})); err != nil || !bytes.Equal(got, s.data) {
+		t.Fatalf("%d bytes, error %v", len(got), err)
+	}
+	if most := s.most.Load(); most < 2 || most > 5 {
+		t.Errorf("%d requests at once, want 2 to 5", most)
+	}
+}
+
+// TestFaults has every third request fail in some way; what comes out is the same.
+func TestFaults(t *testing.T) {
+	data := random(4<<20 + 4711)
+	for _, tt := range []struct {
+		name  string
+		fault func(w http.ResponseWriter, r *http.Request)
+	}{
+		{"503", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "busy", http.StatusServiceUnavailable) }},
+		{"500", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }},
+		{"429", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(429) }},
+		{"reset before the answer", func(w http.ResponseWriter, r *http.Request) { hangUp(w) }},
+		{"reset in the body", func(w http.ResponseWriter, r *http.Request) { cut(w, r, data, 1000); hangUp(w) }},
+		{"reset after many bytes", func(w http.ResponseWriter, r *http.Request) { cut(w, r, data, 100000); hangUp(w) }},
+		{"stalled body", func(w http.ResponseWriter, r *http.Request) { cut(w, r, data, 1000); <-r.Context().Done() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, data)
+			s.Config.ErrorLog = quiet
+			s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+				if n%3 == 0 {
+					return false
+				}
+				tt.fault(w, r)
+				return true
+			}
+			got, err := s.read(t, s.store(blob.Options{Tries: 40, Stall: 40 * time.Millisecond}))
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d of %d bytes, error %v", len(got), len(data), err)
+			}
+		})
+	}
+}
+
+// TestWithoutRanges reads from a server that sends all, whatever it is asked for.
+func TestWithoutRanges(t *testing.T) {
+	data := random(1 << 20)
+	s := serve(t, data)
+	s.Config.ErrorLog = quiet
+	s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		if n < 4 {
+			w.Write(data[:100000*n])
+			w.(http.Flusher).Flush()
+			hangUp(w)
+		} else {
+			w.Write(data)
+		}
+		return true
+	}
+	got, err := s.read(t, s.store(blob.Options{}))
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d of %d bytes, error %v", len(got), len(data), err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	data := random(1 << 20)
+	for _, tt := range []struct {
+		name  string
+		fault func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool
+		want  string
+		least int // bytes that come before
+	}{
+		{"not found", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool { w.WriteHeader(404); return true },
+			"server answers 404 Not Found", 0},
+		{"forbidden", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("x-ms-error-code", "AuthenticationFailed")
+			w.WriteHeader(403)
+			return true
+		}, "server answers 403 Forbidden (AuthenticationFailed)", 0},
+		{"always busy", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool { w.WriteHeader(503); return true },
+			"server answers 503 Service Unavailable, and so 6 times", 0},
+		{"changed on the way", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			if n > 1 {
+				s.etag.Store(`"two"`)
+				w.Header().Set("ETag", `"two"`)
+			}
+			return false
+		}, "it was changed while it was read; read it again", 65536},
+		{"changed, and the server does not compare", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			if n > 1 {
+				w.Header().Set("ETag", `"two"`)
+				cut(w, r, data, 1<<20)
+			}
+			return n > 1
+		}, "it was changed while it was read; read it again", 65536},
+		{"shorter on the way", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			if n > 1 {
+				w.WriteHeader(416)
+			}
+			return n > 1
+		}, "it was changed while it was read; read it again", 65536},
+		{"another range", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Range", "bytes 7-9/100")
+			w.WriteHeader(206)
+			return true
+		}, "server answers with another range than it was asked for", 0},
+		{"redirected to http", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			http.Redirect(w, r, "http://127.0.0.1:1/x?"+secret, http.StatusFound)
+			return true
+		}, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, data)
+			s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool { return tt.fault(s, n, w, r) }
+			got, err := s.read(t, s.store(blob.Options{}))
+			if err == nil || tt.want != "" && err.Error() != tt.want {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+			if len(got) < tt.least || !bytes.HasPrefix(data, got) {
+				t.Errorf("%d bytes came before, want at least %d", len(got), tt.least)
+			}
+		})
+	}
+}
+
+// TestCancel ends a reading that waits.
+func TestCancel(t *testing.T) {
+	s := serve(t, random(2<<20))
+	s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		if n > 1 {
+			<-r.Context().Done()
+		}
+		return n > 1
+	}
+	st := s.store(blob.Options{})
+	found, err := st.Find(t.Context(), s.URL+"/a.cap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := st.Open(ctx, found[0])
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := io.ReadAll(r); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	r.Close()
+}
+
+// TestBudget reads many blobs side by side within the memory of few.
+func TestBudget(t *testing.T) {
+	s := serve(t, random(3<<20))
+	st := s.store(blob.Options{})
+	found, err := st.Find(t.Context(), s.URL+"/a.cap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			r := st.Open(t.Context(), found[0])
+			defer r.Close()
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, s.data) {
+				t.Errorf("%d bytes, error %v", len(got), err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"https://a.blob.core.windows.net/c/x.cap?sv=1&" + secret, "https://a.blob.core.windows.net/c/x.cap"},
+		{"https://user:word@host/x#frag", "https://host/x"},
+		{"HTTPS://host?" + secret, "https://host"},
+		{"azblob://c/x?y", "azblob://c/x"},
+		{"/path/with?mark", "/path/with?mark"},
+		{"https://host/a@b", "https://host/a@b"},
+	} {
+		if got := blob.SafeName(tt.in); got != tt.want {
+			t.Errorf("SafeName(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	env := map[string]string{}
+	st := blob.NewStore(blob.Options{Getenv: func(name string) string { return env[name] }})
+	for _, tt := range []struct{ in, env, value, want string }{
+		{"s3://bucket/x", "", "", `inputs of scheme "s3" cannot be read yet; download the capture, or pipe it in`},
+		{"http://example.com/x?" + secret, "", "", "captures are read over https, not over http"},
+		{"https://example.com/dir/?" + secret, "", "", "a directory cannot be listed over https; name the files, or use azblob://"},
+		{"https://exa mple.com/%zz?" + secret, "", "", "URL cannot be parsed"},
+		{"azblob://c/x", "", "", "no storage account is named; set AZURE_STORAGE_ACCOUNT, or AZURE_STORAGE_CONNECTION_STRING"},
+		{"azblob://", "", "", "no container is named: azblob://container/prefix"},
+		{"azblob://c/x?" + secret, "", "", "a signature does not belong into azblob://; set AZURE_STORAGE_SAS_TOKEN, or use https://"},
+		{"azblob://c/x", "AZURE_STORAGE_CONNECTION_STRING", "AccountKey=" + secret, "AZURE_STORAGE_CONNECTION_STRING is malformed"},
+		{"azblob://c/x", "AZURE_STORAGE_ACCOUNT", "https://a?" + secret, "AZURE_STORAGE_ACCOUNT must be the bare name of an account"},
+	} {
+		clear(env)
+		env[tt.env] = tt.value
+		if _, err := st.Find(t.Context(), tt.in); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: error %v, want %s", tt.in, err, tt.want)
+		}
+	}
+}
+
+func TestWatcherPath(t *testing.T) {
+	const up = "subscriptions/1234/resourcegroups/rg/providers/microsoft.compute/"
+	for _, tt := range []struct{ name, want string }{
+		{"azblob://network-watcher-logs/" + up + "virtualmachines/vm1/2026/11/20/packetcapture_09_05_07_123.cap", "1234 rg  vm1 2026-11-20T09:05:07.123Z"},
+		{up + "virtualMachines/VM-2/y=2026/m=02/d=03/packetcapture_23_59_59_007.cap", "1234 rg  VM-2 2026-02-03T23:59:59.007Z"},
+		{up + "virtualmachinescalesets/set/virtualmachines/0/2026/11/20/packetCapture_09_05_07_123_1.cap?" + secret, "1234 rg set 0 2026-11-20T09:05:07.123Z"},
+		{up + "virtualmachines/vm1/2026/02/30/packetcapture_09_05_07_123.cap", ""},
+		{up + "virtualmachines/vm1/2026/11/20/packetcapture_25_05_07_123.cap", ""},
+		{up + "virtualmachines/vm1/2026/11/20/other.cap", ""},
+		{"dir/a.cap", ""},
+		{"virtualmachines", ""},
+	} {
+		got := ""
+		if p, ok := blob.ParseWatcherPath(tt.name); ok {
+			got = fmt.Sprint(p.Subscription, " ", p.ResourceGroup, " ", p.ScaleSet, " ", p.VM, " ", p.Start.Format(time.RFC3339Nano))
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func FuzzNames(f *testing.F) {
+	f.Add("https://user:word@a.blob.core.windows.net/c/x.cap?sv=1&" + secret)
+	f.Add("subscriptions/1/resourcegroups/r/virtualmachines/vm/y=2026/m=1/d=2/packetcapture_1_2_3_4.cap")
+	f.Fuzz(func(t *testing.T, s string) {
+		if n := blob.SafeName(s); blob.IsURL(s) && (strings.ContainsAny(n, "?#") || blob.SafeName(n) != n) {
+			t.Errorf("SafeName(%q) = %q", s, n)
+		}
+		blob.ParseWatcherPath(s)
+	})
+}

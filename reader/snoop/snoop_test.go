@@ -1,0 +1,101 @@
+package snoop_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"recap/reader/pcap"
+	"recap/reader/pcaptest"
+	"recap/reader/snoop"
+	"recap/reader/sourcetest"
+)
+
+const talk = `
+	10.0.0.1:4000 > 10.0.0.2:80 handshake "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+	10.0.0.2:80 > 10.0.0.1:4000 @20ms "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" fill=100 mss=60
+	10.0.0.1:4000 > 10.0.0.2:80 "cut short" cut=50
+	10.0.0.1:4000 > 10.0.0.2:80 "cut short too" cut=52 @1h
+	10.0.0.1:4000 > 10.0.0.2:80 close`
+
+// build writes a snoop file, with records padded to 4 bytes or not.
+func build(t testing.TB, text string, pad bool) []byte {
+	pkts, err := pcaptest.Packets(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := binary.BigEndian
+	b := be.AppendUint32(be.AppendUint32([]byte("snoop\x00\x00\x00"), 2), 4)
+	for _, p := range pkts {
+		n := len(p.Data)
+		if pad {
+			n = (n + 3) &^ 3
+		}
+		for _, v := range []uint32{p.Length, uint32(len(p.Data)), uint32(24 + n), 7, uint32(p.TimeNS / 1e9), uint32(p.TimeNS % 1e9 / 1000)} {
+			b = be.AppendUint32(b, v)
+		}
+		b = append(append(b, p.Data...), make([]byte, n-len(p.Data))...)
+	}
+	return b
+}
+
+func TestConformance(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		file []byte
+	}{
+		{"padded records", build(t, talk, true)},
+		{"records without padding", build(t, talk, false)},
+		{"with zero padding", append(build(t, talk, true), make([]byte, 500)...)},
+	} {
+		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, snoop.Format, tt.file) })
+	}
+}
+
+func TestAgainstPcap(t *testing.T) {
+	want := sourcetest.Read(pcap.Format, bytes.NewReader(pcaptest.Build(t, talk)), sourcetest.Options{})
+	got := sourcetest.Read(snoop.Format, bytes.NewReader(build(t, talk, true)), sourcetest.Options{})
+	sourcetest.Same(t, got, want, 1)
+	if d := got.Input.Interfaces[0].Drops; d != 7 {
+		t.Errorf("%d drops, want 7", d)
+	}
+}
+
+func TestAgainstWireshark(t *testing.T) {
+	plain := pcaptest.Build(t, talk)
+	file := sourcetest.Editcap(t, plain, "snoop")
+	want := sourcetest.Read(pcap.Format, bytes.NewReader(plain), sourcetest.Options{})
+	sourcetest.Same(t, sourcetest.Read(snoop.Format, bytes.NewReader(file), sourcetest.Options{}), want, 1)
+	sourcetest.Test(t, snoop.Format, file)
+	sourcetest.Tshark(t, snoop.Format, build(t, talk, true))
+}
+
+// The two lengths of a record stand in for each other.
+func TestWrongLengths(t *testing.T) {
+	file := build(t, talk, true)
+	want := sourcetest.Read(snoop.Format, bytes.NewReader(file), sourcetest.Options{})
+	at := int(want.Packets[2].Offset)
+	for _, tt := range []struct {
+		name string
+		at   int
+		v    uint32
+	}{
+		{"captured length too large", at + 4, 1 << 30},
+		{"captured length too small", at + 4, 3},
+		{"record length too large", at + 8, 1 << 31},
+		{"record length too small", at + 8, 25},
+	} {
+		bad := bytes.Clone(file)
+		binary.BigEndian.PutUint32(bad[tt.at:], tt.v)
+		got := sourcetest.Read(snoop.Format, bytes.NewReader(bad), sourcetest.Options{})
+		if len(got.Packets) != len(want.Packets) || !bytes.Equal(got.Packets[2].Data, want.Packets[2].Data) || got.Input.LostBytes != 0 {
+			t.Errorf("%s: %d of %d packets, %d bytes lost, %v", tt.name, len(got.Packets), len(want.Packets), got.Input.LostBytes, got.Input.Damage)
+		}
+	}
+}
+
+func FuzzSnoop(f *testing.F) {
+	f.Add(build(f, talk, true), uint16(100))
+	f.Add(build(f, talk, false), uint16(1))
+	f.Fuzz(func(t *testing.T, file []byte, slab uint16) { sourcetest.Fuzz(t, snoop.Format, file, slab) })
+}

@@ -1,0 +1,106 @@
+package sourcetest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"recap/reader/format"
+)
+
+// Editcap has Wireshark's editcap write a pcap file anew in another format, as it
+// names them. Where editcap is missing the test is skipped.
+func Editcap(t testing.TB, pcap []byte, to string, args ...string) []byte {
+	t.Helper()
+	tool(t, "editcap")
+	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
+	if err := os.WriteFile(in, pcap, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("editcap", append(append([]string{"-F", to}, args...), in, out)...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("editcap -F %s: %v: %s", to, err, text)
+	}
+	file, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Tshark compares what f reads in a file with what tshark reads: times, lengths
+// and bytes of every packet. Where tshark is missing the test is skipped.
+func Tshark(t *testing.T, f format.Format, file []byte) {
+	t.Helper()
+	tool(t, "tshark")
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("tshark", "-n", "-r", name, "-T", "fields", "-e", "frame.time_epoch", "-e", "frame.cap_len", "-e", "frame.len")
+	cmd.Env = append(os.Environ(), "TZ=UTC")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tshark: %v", err)
+	}
+	want := strings.Split(strings.TrimSpace(string(out)), "\n")
+	res := Read(f, bytes.NewReader(file), Options{})
+	if len(res.Packets) != len(want) {
+		t.Fatalf("%d packets, tshark finds %d", len(res.Packets), len(want))
+	}
+	for i, p := range res.Packets {
+		got := fmt.Sprintf("%d.%09d\t%d\t%d", p.TimeNS/1e9, p.TimeNS%1e9, len(p.Data), p.Length)
+		if got != want[i] {
+			t.Errorf("packet %d: %q, tshark reads %q", i+1, got, want[i])
+		}
+	}
+}
+
+func tool(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("SKIPPED: no %s here; install Wireshark's command line tools to run this test", name)
+	}
+}
+
+// Same checks that two results hold the same packets: bytes, lengths, and times
+// within a unit of ns nanoseconds.
+func Same(t *testing.T, got, want Result, unit int64) {
+	t.Helper()
+	if len(got.Packets) != len(want.Packets) {
+		t.Fatalf("%d packets, want %d; damage: %v", len(got.Packets), len(want.Packets), got.Input.Damage)
+	}
+	for i, g := range got.Packets {
+		w := want.Packets[i]
+		if !bytes.Equal(g.Data, w.Data) || g.Length != w.Length || g.Link != w.Link {
+			t.Errorf("packet %d: %d bytes of %d, link %d; want %d of %d, link %d", i+1, len(g.Data), g.Length, g.Link, len(w.Data), w.Length, w.Link)
+		}
+		if d := g.TimeNS - w.TimeNS; d <= -unit || d >= unit {
+			t.Errorf("packet %d: time %d, want %d within %d", i+1, g.TimeNS, w.TimeNS, unit)
+		}
+	}
+	if got.Input.DamageCount != 0 {
+		t.Errorf("damage: %v", got.Input.Damage)
+	}
+}
+
+// Fuzz checks that reading a file byte by byte into any slab changes nothing, and
+// that the sums hold.
+func Fuzz(t *testing.T, f format.Format, file []byte, slab uint16) {
+	if !f.Match(file[:min(len(file), format.HeadSize)]) {
+		return
+	}
+	lim := format.Limits{MaxPacket: 1000}
+	want := Read(f, bytes.NewReader(file), Options{Limits: lim})
+	Balance(t, want, len(file))
+	got := Read(f, oneByte{bytes.NewReader(file)}, Options{Slab: int(slab), Eager: true, Limits: lim})
+	Equal(t, "one byte a read", got, want)
+}
+
+type oneByte struct{ r *bytes.Reader }
+
+func (o oneByte) Read(b []byte) (int, error) { return o.r.Read(b[:min(1, len(b))]) }
