@@ -3,9 +3,9 @@ package coding
 import (
 	"bufio"
 	"bytes"
-
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/andybalholm/brotli"
@@ -63,8 +63,22 @@ func List(v string) []string {
 // result to out.
 func (d *Decoder) Decode(out *Store, value string, body []byte, lim Limits) Outcome {
 	d.src.Reset(body)
-	return d.run(out, value, &d.src, lim)
+	empty := *out
+	how := d.run(out, value, &d.src, lim)
+	if (how == Mismatch || how == Broken) && slices.Contains(List(value), "br") {
+		// The brotli decoder keeps back what it made of the input of a failing call,
+		// so that the call has to be a small one.
+		*out = empty
+		d.src.Reset(body)
+		how = d.run(out, value, &bytewise{&d.src}, lim)
+	}
+	return how
 }
+
+// bytewise gives out one byte at a time.
+type bytewise struct{ r io.Reader }
+
+func (b *bytewise) Read(p []byte) (int, error) { return b.r.Read(p[:min(1, len(p))]) }
 
 func (d *Decoder) run(out *Store, value string, src io.Reader, lim Limits) Outcome {
 	var r io.Reader
