@@ -231,7 +231,7 @@ func (w *waiting) adopt(c *conn, p *exchange.Pair) {
 // vantage describes c as a further place where something was seen at time at, first at time first.
 func (c *conn) vantage(at, first int64) exchange.Vantage {
 	c.describe()
-	v := exchange.Vantage{Tunnels: c.info.Tunnels, Interface: c.info.Interface}
+	v := exchange.Vantage{Tunnels: c.info.Tunnels, VLANs: c.info.VLANs, Interface: c.info.Interface}
 	if at != exchange.NoTime && first != exchange.NoTime {
 		v.DelayNS = at - first
 	}

@@ -1,6 +1,8 @@
 package decap
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 )
@@ -98,4 +100,13 @@ func mplsLabel(label, bottom int, b []byte) []byte {
 
 func pppoe(session int, b []byte) []byte {
 	return join([]byte{0x11, 0}, be16(session), be16(len(b)), b)
+}
+
+// deflated is b as DEFLATE compresses it.
+func deflated(b []byte) []byte {
+	var out bytes.Buffer
+	w, _ := flate.NewWriter(&out, 9)
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
 }

@@ -8,8 +8,9 @@ import (
 
 // Options of a [Decoder]. The zero value works.
 type Options struct {
-	// TunnelPorts replaces the UDP ports of the tunnels it names ("vxlan",
-	// "geneve", …); an empty list switches the tunnel off.
+	// TunnelPorts adds UDP ports to the usual ones of the tunnels it names ("vxlan",
+	// "geneve", …); an empty list switches the tunnel off. A port that is named for
+	// one tunnel and usual for another belongs to the one that is named.
 	TunnelPorts map[string][]uint16
 	// MaxDepth bounds encapsulations in one packet: tunnels, VLAN tags and MPLS
 	// labels together. 0 means 16.
@@ -84,24 +85,29 @@ func NewDecoder(opt Options) *Decoder {
 		for _, p := range e.from {
 			d.table[p] = uint8(i)
 		}
-		if e.ports == nil {
-			continue
+		if named, ok := opt.TunnelPorts[e.name]; !ok || len(named) > 0 {
+			d.listen(i, e.ports)
 		}
-		ports, ok := opt.TunnelPorts[e.name]
-		if !ok {
-			ports = e.ports
-		}
-		for _, p := range ports {
-			d.table[UDPPort(p)] = uint8(i)
-			if e.bothPorts {
-				d.table[spaceUDPSource|Proto(p)] = uint8(i)
-			}
-		}
-		if e.name == vxlanName {
+		if e.ports != nil && e.name == vxlanName {
 			d.vxlan, d.vxlanType = uint8(i), d.typeOf(vxlanName)
 		}
 	}
+	for i := 1; i < len(d.list); i++ {
+		if e := &d.list[i]; e.ports != nil {
+			d.listen(i, opt.TunnelPorts[e.name])
+		}
+	}
 	return d
+}
+
+// listen gives UDP ports to an encapsulation of the list.
+func (d *Decoder) listen(i int, ports []uint16) {
+	for _, p := range ports {
+		d.table[UDPPort(p)] = uint8(i)
+		if d.list[i].bothPorts {
+			d.table[spaceUDPSource|Proto(p)] = uint8(i)
+		}
+	}
 }
 
 // Decode peels p. Where it returns [DispTCP], s holds the innermost TCP segment, and

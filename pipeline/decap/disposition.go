@@ -33,7 +33,7 @@ const (
 	dispWiFiEncrypted     // an 802.11 frame with the protected bit
 	dispWiFiFragment      // a fragment of an 802.11 frame
 	dispMACsec            // a MACsec frame that is encrypted
-	dispIPComp            // a compressed IP payload (RFC 3173)
+	dispIPComp            // a compressed IP payload (RFC 3173) that could not be read
 	dispMPacketFragment   // a part of a preempted Ethernet frame
 
 	// dispHeader+i: the header of encapsulation i is malformed or cut.

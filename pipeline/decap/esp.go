@@ -5,9 +5,6 @@ import (
 	"math/bits"
 )
 
-// stepIPComp ends the decoding: the payload is compressed.
-func stepIPComp(*state, []byte) (Proto, []byte, error) { return 0, nil, dispIPComp }
-
 // stepESP reads an encapsulating security payload (RFC 4303, section 2) that is not
 // encrypted (RFC 2410, RFC 4543): index, sequence number, payload, padding, next
 // header, check value. Nothing in it says that it is not; but payloads prove
