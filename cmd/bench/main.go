@@ -25,6 +25,7 @@ type options struct {
 	capture string
 	vxlan   string
 	wrap    bool
+	taps    bool
 	recap   string
 	runs    int
 	slow    bool
@@ -60,6 +61,7 @@ func run(ctx context.Context) error {
 	f.StringVar(&o.capture, "capture", "", "plain `FILE`: HTTP over TCP over Ethernet")
 	f.StringVar(&o.vxlan, "vxlan", "", "the same traffic in VXLAN, `FILE`")
 	f.BoolVar(&o.wrap, "wrap", false, "make the VXLAN capture out of --capture")
+	f.BoolVar(&o.taps, "taps", false, "also make a capture of --capture mirrored at both ends: each frame twice, in two VXLANs")
 	f.IntVar(&o.runs, "runs", 5, "rounds; the table shows medians")
 	f.BoolVar(&o.slow, "slow", false, "also the peers that take minutes: tshark, goreplay")
 	f.StringVar(&o.recap, "recap", "", "use this `BINARY` instead of building one")
@@ -75,6 +77,8 @@ func run(ctx context.Context) error {
 	case o.capture == "" && o.vxlan == "":
 		fmt.Fprint(os.Stderr, howToCapture)
 		return errors.New("nothing to measure")
+	case o.taps && o.capture == "":
+		return errors.New("--taps wants --capture")
 	case o.wrap && (o.capture == "" || o.vxlan != ""):
 		return errors.New("--wrap wants --capture and no --vxlan")
 	}
@@ -90,11 +94,18 @@ func run(ctx context.Context) error {
 	}
 	if o.wrap {
 		o.vxlan = filepath.Join(tmp, "vxlan-"+filepath.Base(o.capture))
-		if err := wrap(o.capture, o.vxlan); err != nil {
+		if err := wrap(o.capture, o.vxlan, taps[:1]); err != nil {
 			return fmt.Errorf("wrapping %s: %w", o.capture, err)
 		}
 	}
-	b := &bench{o: o, tmp: tmp}
+	mirrored := ""
+	if o.taps {
+		mirrored = filepath.Join(tmp, "twice-"+filepath.Base(o.capture))
+		if err := wrap(o.capture, mirrored, taps[:]); err != nil {
+			return fmt.Errorf("wrapping %s: %w", o.capture, err)
+		}
+	}
+	b := &bench{o: o, tmp: tmp, mirrored: mirrored}
 	if err := b.load(ctx); err != nil {
 		return err
 	}
@@ -130,6 +141,7 @@ type capture struct {
 type bench struct {
 	o        options
 	tmp      string
+	mirrored string // path of the capture that was mirrored at both ends, empty for none
 	captures []*capture
 	tools    []tool
 	missing  []string
@@ -138,7 +150,8 @@ type bench struct {
 
 // load looks at the captures. Reading them once also brings them into the page cache.
 func (b *bench) load(ctx context.Context) error {
-	for _, c := range []*capture{{path: b.o.capture, title: "plain"}, {path: b.o.vxlan, title: "VXLAN", vxlan: true}} {
+	for _, c := range []*capture{{path: b.o.capture, title: "plain"}, {path: b.o.vxlan, title: "VXLAN", vxlan: true},
+		{path: b.mirrored, title: "VXLAN at both ends", vxlan: true}} {
 		if c.path == "" {
 			continue
 		}
@@ -182,12 +195,13 @@ func (b *bench) measure(ctx context.Context) error {
 			}
 		}
 	}
-	for round := range b.o.runs {
+	// Round 0 does not count: the first to write pays for memory that the machine has not used yet.
+	for round := range b.o.runs + 1 {
 		for _, r := range b.results {
 			if r.err != nil {
 				continue
 			}
-			fmt.Fprintf(os.Stderr, "bench: round %d of %d: %s, %s\n", round+1, b.o.runs, r.tool.name, r.capture.title)
+			fmt.Fprintf(os.Stderr, "bench: round %d of %d: %s, %s\n", round, b.o.runs, r.tool.name, r.capture.title)
 			s, err := b.once(ctx, r)
 			if ctx.Err() != nil {
 				return errors.New("interrupted")
@@ -197,7 +211,9 @@ func (b *bench) measure(ctx context.Context) error {
 				fmt.Fprintf(os.Stderr, "bench: %s: %v\n", r.tool.name, err)
 				continue
 			}
-			r.samples = append(r.samples, s)
+			if round > 0 {
+				r.samples = append(r.samples, s)
+			}
 		}
 	}
 	return nil
