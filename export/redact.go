@@ -207,6 +207,11 @@ func (r *redactor) message(m *exchange.Message) {
 	}
 	if r.strict {
 		m.Body, m.HasBody, m.Hashed, m.BodySHA256 = nil, false, false, [32]byte{}
+		if m.Alt != nil {
+			alt := *m.Alt
+			alt.Hashed, alt.BodySHA256 = false, [32]byte{}
+			m.Alt = &alt
+		}
 	}
 }
 

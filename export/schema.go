@@ -344,6 +344,33 @@ func messageFields() []Field {
 				text("reason", "lost, snaplen, mirror_truncated, overlap_conflict, limit", Dict, func(c *Cursor) string { return c.msg.Gaps[c.index].Reason }),
 			)),
 		packetList(),
+		altGroup(),
+	)
+}
+
+// callGroup tells what the exchange calls.
+func callGroup() Field {
+	call := func(c *Cursor) *exchange.Call { return c.pair.Call }
+	return group("call", "what a graphql, soap or grpc exchange calls; null for other kinds", func(c *Cursor) bool { return c.pair.Call != nil },
+		optText("operation", "graphql: operation names, joined by commas; soap: the action; grpc: service/method", Dict|Stats, func(c *Cursor) string { return call(c).Operation }),
+		optText("type", "graphql: query, mutation, subscription", Dict, func(c *Cursor) string { return call(c).Type }),
+		optText("version", "soap: 1.1, 1.2", Dict, func(c *Cursor) string { return call(c).Version }),
+		int32s("batch", "how many operations; 0 where they cannot be told", 0, func(c *Cursor) int32 { return call(c).Batch }),
+	)
+}
+
+// altGroup is the other reading of a message whose framing is ambiguous.
+func altGroup() Field {
+	alt := func(c *Cursor) *exchange.AltFraming { return c.msg.Alt }
+	return group("alt_framing", "another reading of where the body ends, where the head is ambiguous about it; null where it is not",
+		func(c *Cursor) bool { return c.msg.Alt != nil },
+		text("framing", "chunked, content_length, close (to the end of the connection), none", Dict, func(c *Cursor) string { return alt(c).Framing }),
+		optInt("body_size", "bytes of the body in that reading, before content decoding; null where the capture does not tell", 0, -1, func(c *Cursor) int64 { return alt(c).BodySize }),
+		Field{Name: "body_sha256", Type: String, Null: true, Doc: "hex SHA-256 of that body, before content decoding; null where bytes of it were not seen",
+			Text: func(c *Cursor, dst []byte) ([]byte, bool) {
+				return hex.AppendEncode(dst, alt(c).BodySHA256[:]), alt(c).Hashed
+			}},
+		optInt("next_offset", "where the following message would begin, bytes from the start of this direction; null where unknown", 0, -1, func(c *Cursor) int64 { return alt(c).Next }),
 	)
 }
 
@@ -402,6 +429,7 @@ func PairSchema() []Field {
 		anomalyList(func(c *Cursor) *exchange.Anomalies { return &c.pair.Anomalies }),
 		text("protocol", "HTTP/0.9, HTTP/1.0, HTTP/1.1, HTTP/2, HTTP/3", Dict|Stats, func(c *Cursor) string { return c.pair.Protocol }),
 		text("kind", "rest, graphql, soap, grpc, websocket, sse, other", Dict|Stats, func(c *Cursor) string { return c.pair.Kind }),
+		callGroup(),
 		idField("flow_id", "the connection, hex", Dict|Stats, false, func(c *Cursor) *exchange.ID { return &c.conn.ID }),
 		int32s("ordinal", "the pair's place in its connection, from 0", 0, func(c *Cursor) int32 { return c.pair.Ordinal }),
 		optText("community_id", "Community ID v1 of the innermost 5-tuple", Dict, func(c *Cursor) string { return c.conn.CommunityID }),
@@ -505,7 +533,10 @@ func MessageSchema() []Field {
 		}),
 		text("kind", "websocket, sse, grpc", Dict|Stats, func(c *Cursor) string { return msg(c).Kind }),
 		text("type", "opcode (text, binary, close, ping, pong), event name, or message", Dict|Stats, func(c *Cursor) string { return msg(c).Type }),
-		optText("event_id", "id of a server-sent event", 0, func(c *Cursor) string { return msg(c).ID }),
+		optText("event_id", "id that was set last when a server-sent event came", 0, func(c *Cursor) string { return msg(c).ID }),
+		{Name: "retry_ms", Type: Int64, Null: true, Doc: "reconnection time that a stream of events has set since the event before, milliseconds; null for none", Int: func(c *Cursor) (int64, bool) {
+			return msg(c).RetryMS, msg(c).HasRetry
+		}},
 		{Name: "close_code", Type: Int32, Null: true, Doc: "WebSocket close status; null for none", Int: func(c *Cursor) (int64, bool) {
 			return int64(msg(c).CloseCode), msg(c).CloseCode != 0
 		}},
@@ -513,10 +544,10 @@ func MessageSchema() []Field {
 	fields = append(fields, times("time", "capture time of the last byte", Stats, func(c *Cursor) int64 { return msg(c).TimeNS })...)
 	return append(fields,
 		int64s("packet", "number of the packet that carried the last byte, from 1", Stats|Delta, func(c *Cursor) int64 { return msg(c).Packet }),
-		Field{Name: "payload", Type: Bytes, Use: Bulky, Doc: "stored part of the message, decompressed",
+		Field{Name: "payload", Type: Bytes, Use: Bulky, Doc: "stored part of the message, decompressed; of a WebSocket close frame the reason, of a server-sent event the data",
 			Raw: func(c *Cursor) ([]byte, bool) { return msg(c).Payload, true }},
 		int64s("size", "bytes of the whole message, decompressed", 0, func(c *Cursor) int64 { return msg(c).Size }),
-		int64s("wire_size", "bytes as sent", 0, func(c *Cursor) int64 { return msg(c).WireSize }),
+		int64s("wire_size", "bytes as sent, without frame headers; of a server-sent event those of all its lines", 0, func(c *Cursor) int64 { return msg(c).WireSize }),
 		Field{Name: "sha256", Type: String, Null: true, Doc: "hex SHA-256 of the whole message, stored or not; null where it was not taken",
 			Text: func(c *Cursor, dst []byte) ([]byte, bool) {
 				return hex.AppendEncode(dst, msg(c).SHA256[:]), msg(c).Hashed

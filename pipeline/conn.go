@@ -51,6 +51,7 @@ type conn struct {
 	strangers    []*conn
 	waiting      []*waiting
 	waitingBytes int64
+	streams      streams
 	copies       int64 // pairs that were found elsewhere too
 	seenAt       []place
 	aliases      []exchange.FlowKey
@@ -97,9 +98,7 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 	if s.Info&decap.Further != 0 {
 		c.further++
 	}
-	if at.BadChecksum {
-		c.anomalies.Add(exchange.AnomalyBadChecksum)
-	}
+	app.AddOddities(&c.anomalies, at)
 	c.tcp.Halves[side].WireBytes += int64(s.Wire)
 	if c.tcp.Segment(&c.part.env, s, side, at, c) {
 		c.part.w.health.copies.add(s.Number, int64(len(s.Payload())))
@@ -138,7 +137,7 @@ func (c *conn) reason() app.EndReason {
 const connCost = 1500
 
 func (c *conn) memory() int64 {
-	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
+	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
 	for i := range c.detect {
 		if f := c.detect[i].frames; f != nil {
 			n += f.Memory()
@@ -205,6 +204,7 @@ func (c *conn) finish(reason app.EndReason, at packet.Pos) {
 	for len(c.waiting) > 0 {
 		c.waiting[0].giveOut()
 	}
+	c.streams.release(c.part.w.env.Message)
 	c.describe()
 	c.giveUp(&c.detect[0])
 	c.giveUp(&c.detect[1])
@@ -383,7 +383,7 @@ func (c *conn) speak(client int) {
 		mid[c.dir(side)] = c.detect[side].inside || !c.tcp.Halves[side].SYN() && !c.tcp.Halves[1-side].SYN()
 	}
 	env := c.part.w.env
-	env.Emit = c.emit
+	env.Emit, env.Message, env.Upgrade = c.emit, c.message, c.upgrade
 	c.parser = http1.New(&env, c.info, mid)
 }
 

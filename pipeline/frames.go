@@ -4,8 +4,11 @@ import (
 	"bytes"
 
 	"recap/pipeline/app"
+	"recap/pipeline/app/http1"
 	"recap/pipeline/app/http2"
+	"recap/pipeline/app/websocket"
 	"recap/pipeline/exchange"
+	"recap/pipeline/tls"
 	"recap/reader/packet"
 )
 
@@ -44,7 +47,7 @@ func (c *conn) speakHTTP2(client int, midstream [2]bool) {
 	c.protocol = "http/2"
 	c.describe()
 	env := c.part.w.env
-	env.Emit = c.emit
+	env.Emit, env.Message = c.emit, c.message
 	old := c.detect
 	c.detect = [2]detector{{inside: old[0].inside}, {inside: old[1].inside}}
 	c.parser = http2.New(&env, c.info, http2.Options{
@@ -121,11 +124,35 @@ func (c *conn) noFrames(d *detector) {
 	}
 }
 
+// upgrade makes the parser of what follows a 101 response, or of TLS in a CONNECT tunnel.
+func (c *conn) upgrade(env *app.Env, info *exchange.Conn, u app.Upgrade) app.Parser {
+	if u.Token != app.TokenTLS {
+		return upgrade(env, info, u)
+	}
+	// Pairs refer to info, which must not change; those inside have one that tells of TLS.
+	inside := *info
+	return tls.New(env, &inside, &c.part.keys, [2]bool{}, func(env *app.Env, conn *exchange.Conn, protocol string, mid [2]bool) app.Parser {
+		switch protocol {
+		case tls.HTTP1:
+			p := http1.New(env, conn, mid)
+			p.StartAt(u.Ordinal)
+			return p
+		case tls.HTTP2:
+			return http2.New(env, conn, http2.Options{Midstream: mid, Ordinal: u.Ordinal})
+		}
+		return nil
+	})
+}
+
 // upgrade makes the parser of what follows a 101 response.
 func upgrade(env *app.Env, conn *exchange.Conn, u app.Upgrade) app.Parser {
 	switch u.Token {
 	case "h2c":
 		return http2.New(env, conn, http2.Options{Ordinal: u.Ordinal, Upgraded: u.Pair, Cut: !u.Whole})
+	case "websocket":
+		opt := websocket.Negotiated(u.Pair.Response.Headers)
+		opt.PairID = u.Pair.ID
+		return websocket.New(env, conn, opt)
 	}
 	return nil
 }

@@ -164,3 +164,25 @@ func TestFilterIsAsIfThePacketsWereNotThere(t *testing.T) {
 		}
 	}
 }
+
+// Fragments that overlap with different bytes are somebody's doing: the pair and the
+// connection say so, others do not.
+func TestFragmentsInConflictAreNamed(t *testing.T) {
+	segment := tcp4(1, 2, 4000, 80, 1, 1, request)[20:]
+	fragment := func(at, end int, more int, change byte) []byte {
+		b := ip4(6, 1, 2, slices.Clone(segment[at:end]))
+		copy(b[4:], cat(u16(77), u16(more<<13|at/8)))
+		b[20] ^= change
+		return ether(0x0800, b)
+	}
+	path := writePackets(t, 1, fragment(0, 32, 1, 0), fragment(24, 32, 1, 0x20), fragment(32, len(segment), 0, 0),
+		ether(0x0800, tcp4(2, 1, 80, 4000, 1, 1+len(request), response)),
+		ether(0x0800, tcp4(1, 2, 4000, 80, 1+len(request), 1+len(response), request)),
+		ether(0x0800, tcp4(2, 1, 80, 4000, 1+len(response), 1+2*len(request), response)))
+	lines, _ := runPackets(t, path, pipeline.Options{}, func(p *exchange.Pair) string {
+		return fmt.Sprint(p.Request.Method, " ", p.State, " ", p.Anomalies.Has(exchange.AnomalyOverlapConflict))
+	})
+	if got, want := fmt.Sprint(lines), "[GET complete true GET complete false]"; got != want {
+		t.Errorf("pairs %s, want %s", got, want)
+	}
+}

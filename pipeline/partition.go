@@ -48,6 +48,7 @@ func newPartition(w *worker, opt *resolved) *partition {
 func (p *partition) segment(s *decap.Segment) {
 	w := p.w
 	at := packet.Pos{Number: s.Number, TimeNS: s.TimeNS, FileIndex: s.FileIndex, Acked: packet.NoOffset}
+	at.FragmentConflict = s.Info&decap.FragmentConflict != 0
 	if w.opt.checksums {
 		ok, offload := s.ChecksumOK()
 		at.BadChecksum = !ok && !offload
@@ -160,7 +161,7 @@ func (p *partition) evict(c *conn, at packet.Pos) {
 
 // finish ends c and gives out its row.
 func (p *partition) finish(c *conn, reason app.EndReason, at packet.Pos) {
-	at.BadChecksum = false
+	at.BadChecksum, at.FragmentConflict = false, false
 	c.finish(reason, at)
 	delete(p.flows, c.key)
 	for _, k := range c.aliases {

@@ -40,7 +40,7 @@ func (c *conn) sniffTLS(side int, at packet.Pos, all, b []byte) bool {
 	c.protocol = "tls"
 	c.describe()
 	env := c.part.w.env
-	env.Emit = c.emit
+	env.Emit, env.Message = c.emit, c.message
 	c.parser = tls.New(&env, c.info, &c.part.keys, [2]bool{}, inTLS)
 	c.feed(1-side, early)
 	c.feed(side, mine)

@@ -33,6 +33,11 @@ type waiting struct {
 	c        *conn
 	pair     *exchange.Pair // nil once given out
 	by       []*conn        // other connections that had it too
+	id       exchange.ID    // of the pair
+	early    bool           // messages of it were given out
+	messages []*exchange.StreamMessage
+	said     map[saying]*times // behind the pair; nil where nothing comes there
+	next     int64             // ordinal of the next message behind the pair
 	deadline int64
 	size     int64
 }
@@ -145,7 +150,9 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) {
 // holdPair keeps p back while another tap may still bring its copy. It reports
 // whether it does, or has found the copy already.
 func (c *conn) holdPair(p *exchange.Pair) bool {
+	messages, early := c.streams.messagesOf(p.ID)
 	if !c.company {
+		c.alone(p, nil)
 		return false
 	}
 	kin, merged := false, false
@@ -155,17 +162,24 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 			if w.pair == nil || slices.Contains(w.by, c) {
 				continue
 			}
-			switch compare(w.pair, p, c.tcp.FromStart() && d.tcp.FromStart()) {
-			case same:
+			how := compare(w.pair, p, c.tcp.FromStart() && d.tcp.FromStart())
+			if early && how == same {
+				how = whole // messages of p cannot be taken back
+			}
+			switch {
+			case how == same:
+				w.follow(c, p)
 				w.adopt(c, p)
 				c.copies++
 				c.part.w.recycle(p)
 				merged = true
 				return false
-			case whole: // p is whole where the waiting one has holes
-				w.replace(c, p)
+			case how == whole && !w.early: // p is whole where the waiting one has holes
+				w.replace(c, p, messages)
 				merged = true
 				return false
+			}
+			switch how {
 			case contrary:
 				if len(c.strangers) < maxStrangers {
 					c.strangers = append(c.strangers, d)
@@ -179,27 +193,28 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 		return true
 	}
 	if !kin {
+		c.alone(p, messages)
 		return false
 	}
 	c.pairs++
-	w := &waiting{c: c, deadline: c.clock + vantageTime}
-	w.set(p)
+	w := &waiting{c: c, deadline: c.clock + vantageTime, early: early}
+	w.set(p, messages)
+	w.follow(c, p)
 	c.waiting = append(c.waiting, w)
 	c.part.waiting = append(c.part.waiting, w)
 	return true
 }
 
 // set makes p the pair that waits.
-func (w *waiting) set(p *exchange.Pair) {
+func (w *waiting) set(p *exchange.Pair, messages []*exchange.StreamMessage) {
 	// The batch's memory is used again before the pair is given out.
 	p.Request.Body, p.Response.Body = bytes.Clone(p.Request.Body), bytes.Clone(p.Response.Body)
-	w.c.waitingBytes -= w.size
-	w.pair, w.size = p, int64(len(p.Request.Body)+len(p.Response.Body))+4<<10
-	w.c.waitingBytes += w.size
+	w.pair, w.id, w.messages = p, p.ID, messages
+	w.grow(int64(len(p.Request.Body)+len(p.Response.Body)) + 4<<10 + costOf(messages))
 }
 
 // replace puts p, seen by c, in the place of the waiting pair, which becomes a vantage of it.
-func (w *waiting) replace(c *conn, p *exchange.Pair) {
+func (w *waiting) replace(c *conn, p *exchange.Pair, messages []*exchange.StreamMessage) {
 	old, d := w.pair, w.c
 	p.Vantages = append(p.Vantages, old.Vantages...)
 	p.Vantages = append(p.Vantages, d.vantage(firstTime(old), firstTime(p)))
@@ -209,7 +224,11 @@ func (w *waiting) replace(c *conn, p *exchange.Pair) {
 	d.part.w.recycle(old)
 	w.c, w.by = c, append(w.by, d)
 	w.size = 0
-	w.set(p)
+	if w.said != nil { // none came before the pair, and those behind it are counted
+		messages = w.messages
+	}
+	w.set(p, messages)
+	w.follow(c, p)
 	c.waiting = append(c.waiting, w)
 }
 
@@ -328,6 +347,7 @@ func (w *waiting) giveOut() {
 	p := w.pair
 	w.drop()
 	w.pair = nil
+	w.giveMessages()
 	w.c.part.w.emit(w.c.info, p)
 }
 

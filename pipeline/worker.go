@@ -71,6 +71,7 @@ func newWorker(index, of int, opt *resolved, dec *decap.Decoder, pairs, arenas *
 		Emit:    w.emit,
 		Message: func(m *exchange.StreamMessage) {
 			m.Completed = w.now.Number
+			m.Anomalies.Each(func(a exchange.Anomaly) { w.anomalies[a]++ })
 			w.res.msgs = append(w.res.msgs, m)
 		},
 		Copy:     func(b []byte) []byte { return w.res.arena.copy(b) },

@@ -40,6 +40,16 @@ var endNames = [...]string{"fin", "rst", "end_of_capture", "reused", "evicted"}
 
 func (r EndReason) String() string { return endNames[r] }
 
+// AddOddities adds what is odd about the packet at at.
+func AddOddities(a *exchange.Anomalies, at packet.Pos) {
+	if at.BadChecksum {
+		a.Add(exchange.AnomalyBadChecksum)
+	}
+	if at.FragmentConflict {
+		a.Add(exchange.AnomalyOverlapConflict)
+	}
+}
+
 // Tally divides the bytes that a parser got.
 type Tally struct {
 	HTTP     int64 // inside HTTP messages
@@ -85,6 +95,9 @@ type Env struct {
 	// FileName names an input.
 	FileName func(i int32) string
 }
+
+// TokenTLS is the Token of a CONNECT tunnel in which TLS begins; there is no Pair then.
+const TokenTLS = "tls in connect"
 
 // Upgrade is an HTTP/1 exchange that hands the connection over to another protocol.
 type Upgrade struct {

@@ -7,19 +7,26 @@ import (
 )
 
 // Kind names what sort of interface the exchange belongs to; docs/record.md gives
-// the rules. websocket says that it was handed over to WebSocket.
+// the rules. websocket says that it was handed over to WebSocket. It also notes what the
+// exchange calls, in p.Call.
 func Kind(p *exchange.Pair, websocket bool) string {
+	k := kindOf(p, websocket)
+	p.Call = call(p, k)
+	return k
+}
+
+func kindOf(p *exchange.Pair, websocket bool) string {
 	req, resp := &p.Request, &p.Response
 	switch {
 	case websocket:
 		return "websocket"
-	case typeIs(resp.ContentType, "text/event-stream"):
+	case TypeIs(resp.ContentType, "text/event-stream"):
 		return "sse"
 	case hasType(req.ContentType, resp.ContentType, "application/grpc"):
 		return "grpc"
-	case typeIs(req.ContentType, "application/graphql"), strings.HasSuffix(req.Path, "/graphql"):
+	case TypeIs(req.ContentType, "application/graphql"), TypeIs(resp.ContentType, "application/graphql-response+json"), strings.HasSuffix(req.Path, "/graphql"):
 		return "graphql"
-	case hasType(req.ContentType, resp.ContentType, "application/soap+xml"), field(req.Headers, "soapaction"):
+	case hasType(req.ContentType, resp.ContentType, "application/soap+xml"), field(req.Headers, "soapaction"), isEnvelope(req.ContentType, req.Body):
 		return "soap"
 	case structured(req.ContentType), structured(resp.ContentType):
 		return "rest"
@@ -31,8 +38,8 @@ func hasType(a, b, want string) bool {
 	return len(a) >= len(want) && strings.EqualFold(a[:len(want)], want) || len(b) >= len(want) && strings.EqualFold(b[:len(want)], want)
 }
 
-// typeIs compares a media type without its parameters.
-func typeIs(v, want string) bool {
+// TypeIs compares a media type without its parameters.
+func TypeIs(v, want string) bool {
 	v, _, _ = strings.Cut(v, ";")
 	return strings.EqualFold(strings.TrimSpace(v), want)
 }

@@ -10,6 +10,7 @@ const (
 	AnomalyBadFinalChunk
 	AnomalyBadFrame
 	AnomalyBadGRPC
+	AnomalyBadHeadEnd
 	AnomalyBadHeaderLine
 	AnomalyBadPseudoHeader
 	AnomalyBadRequestLine
@@ -17,10 +18,13 @@ const (
 	AnomalyBadStatusLine
 	AnomalyBadVersion
 	AnomalyBareCREOL
+	AnomalyBareCRValue
 	AnomalyBareLFChunkExt
 	AnomalyBareLFEOL
 	AnomalyBodyLimit
 	AnomalyCEMismatch
+	AnomalyChunkExtension
+	AnomalyChunkSizeZeros
 	AnomalyChunkedOldProto
 	AnomalyCLMismatch
 	AnomalyConnectionHeader
@@ -29,9 +33,11 @@ const (
 	AnomalyDupCL
 	AnomalyEarlyResponse
 	AnomalyEscapedBytes
+	AnomalyEventFieldLimit
 	AnomalyEvicted
 	AnomalyGoAway
 	AnomalyGzipBadTrailer
+	AnomalyGzipHeader
 	AnomalyHeadLimit
 	AnomalyHeaderListLimit
 	AnomalyHPACKError
@@ -40,8 +46,8 @@ const (
 	AnomalyJunkBeforeRequest
 	AnomalyJunkBeforeResponse
 	AnomalyKeepaliveProbe
-	AnomalyLengthExceedsCapture
 	AnomalyLostSegment
+	AnomalyMessageCut
 	AnomalyMidstream
 	AnomalyMirrorTruncated
 	AnomalyMultiTE
@@ -59,12 +65,23 @@ const (
 	AnomalyRST
 	AnomalyShortBody
 	AnomalySnaplenCut
+	AnomalyStackedCoding
 	AnomalyStreamLimit
 	AnomalyStreamReset
 	AnomalyTEAndCL
+	AnomalyTECoding
 	AnomalyUnexpectedBody
 	AnomalyUnknownTE
 	AnomalyUrgentData
+	AnomalyWebSocketBadClose
+	AnomalyWebSocketBadControl
+	AnomalyWebSocketBadLength
+	AnomalyWebSocketBadMask
+	AnomalyWebSocketBadOpcode
+	AnomalyWebSocketBadSequence
+	AnomalyWebSocketBadText
+	AnomalyWebSocketContextLost
+	AnomalyWebSocketReservedBits
 	AnomalyWSBeforeColon
 	AnomalyWSBeforeHeader
 )
@@ -73,21 +90,25 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyAuthorityMismatch:     {"authority_mismatch", "HTTP/2: :authority and Host name different hosts"},
 	AnomalyBadChecksum:           {"bad_checksum", "an IPv4, TCP or UDP checksum does not fit; the packet is used all the same (offloads leave it unset)"},
 	AnomalyBadChunkLine:          {"bad_chunk_line", "a chunk size line has junk, odd white space or no size; read as leniently as a browser would"},
-	AnomalyBadCL:                 {"bad_cl", "a Content-Length is not one decimal number"},
+	AnomalyBadCL:                 {"bad_cl", "a Content-Length is not one decimal number, or has leading zeros"},
 	AnomalyBadFinalChunk:         {"bad_final_chunk", "the last chunk or its trailer is malformed or missing"},
 	AnomalyBadFrame:              {"bad_frame", "HTTP/2: frames that break the protocol were passed over on this connection, before this pair was complete"},
 	AnomalyBadGRPC:               {"bad_grpc", "the body of a gRPC exchange does not divide into length-prefixed messages"},
+	AnomalyBadHeadEnd:            {"bad_head_end", "a head does not end in a plain empty line, or goes on behind one; readers differ about where the body begins"},
 	AnomalyBadHeaderLine:         {"bad_header_line", "a header line has no colon or bytes that a header may not hold"},
 	AnomalyBadPseudoHeader:       {"bad_pseudo_header", "HTTP/2: a pseudo-header is missing, repeated, unknown or out of place"},
 	AnomalyBadRequestLine:        {"bad_request_line", "a request line is not method, target, version divided by single spaces"},
 	AnomalyBadStatus:             {"bad_status", "a status code is not three digits from 100 to 599"},
-	AnomalyBadStatusLine:         {"bad_status_line", "a status line is malformed"},
+	AnomalyBadStatusLine:         {"bad_status_line", "a status line is malformed or missing"},
 	AnomalyBadVersion:            {"bad_version", "the version is not HTTP/1.0 or HTTP/1.1"},
 	AnomalyBareCREOL:             {"bare_cr_eol", "a line of the head ends in CR alone"},
+	AnomalyBareCRValue:           {"bare_cr_value", "a CR inside a header value"},
 	AnomalyBareLFChunkExt:        {"bare_lf_chunk_ext", "a chunk line or its extension ends in LF alone"},
 	AnomalyBareLFEOL:             {"bare_lf_eol", "a line of the head ends in LF alone"},
 	AnomalyBodyLimit:             {"body_limit", "the body is longer than what is stored of it; size and hash are of the whole"},
 	AnomalyCEMismatch:            {"ce_mismatch", "Content-Encoding and the body disagree"},
+	AnomalyChunkExtension:        {"chunk_extension", "chunk size lines carry extensions"},
+	AnomalyChunkSizeZeros:        {"chunk_size_zeros", "chunk sizes are written with leading zeros"},
 	AnomalyChunkedOldProto:       {"chunked_old_proto", "chunked coding under HTTP/1.0"},
 	AnomalyCLMismatch:            {"cl_mismatch", "HTTP/2: Content-Length is not the length of the body"},
 	AnomalyConnectionHeader:      {"connection_header", "HTTP/2: a field that HTTP/2 forbids, such as Transfer-Encoding or Connection"},
@@ -96,9 +117,11 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyDupCL:                 {"dup_cl", "more than one Content-Length"},
 	AnomalyEarlyResponse:         {"early_response", "the response begins before the request has ended"},
 	AnomalyEscapedBytes:          {"escaped_bytes", "a string held bytes that are not UTF-8; they are written \\xNN"},
+	AnomalyEventFieldLimit:       {"event_field_limit", "a name or id of a server-sent event is longer than the limit; the rest was not stored"},
 	AnomalyEvicted:               {"evicted", "the connection's state was dropped to keep the memory limit"},
 	AnomalyGoAway:                {"goaway", "HTTP/2: GOAWAY said that the stream was or may have been left undone"},
 	AnomalyGzipBadTrailer:        {"gzip_bad_trailer", "checksum or length at the end of a gzip stream is wrong or missing"},
+	AnomalyGzipHeader:            {"gzip_header", "the header of a gzip body has a checksum that is wrong, or reserved bits"},
 	AnomalyHeadLimit:             {"head_limit", "the head is longer than the limit; the rest was not stored"},
 	AnomalyHeaderListLimit:       {"header_list_limit", "HTTP/2: the decoded header list is larger than the limit; the rest was not stored"},
 	AnomalyHPACKError:            {"hpack_error", "HTTP/2: a header block cannot be decoded"},
@@ -107,8 +130,8 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyJunkBeforeRequest:     {"junk_before_request", "bytes before the request that belong to no message"},
 	AnomalyJunkBeforeResponse:    {"junk_before_response", "bytes before the status line that belong to no message"},
 	AnomalyKeepaliveProbe:        {"keepalive_probe", "a TCP keep-alive probe repeated a byte"},
-	AnomalyLengthExceedsCapture:  {"length_exceeds_capture", "a length field of a packet is larger than the packet"},
 	AnomalyLostSegment:           {"lost_segment", "bytes of the connection are missing from the capture"},
+	AnomalyMessageCut:            {"message_cut", "the connection, the stream or the capture ended inside a message of a stream"},
 	AnomalyMidstream:             {"midstream", "the capture has no start of the connection"},
 	AnomalyMirrorTruncated:       {"mirror_truncated", "a packet was cut by the mirror: inner lengths say more bytes than are there"},
 	AnomalyMultiTE:               {"multi_te", "more than one Transfer-Encoding"},
@@ -118,7 +141,7 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyOpenExchangeLimit:     {"open_exchange_limit", "more requests were open than the limit; the oldest was written unanswered"},
 	AnomalyOutOfOrderLimit:       {"out_of_order_limit", "out-of-order data exceeded its limit; a hole was given up"},
 	AnomalyOutOfWindow:           {"out_of_window", "TCP data far outside the window was left out"},
-	AnomalyOverlapConflict:       {"overlap_conflict", "two copies of the same stream bytes differ"},
+	AnomalyOverlapConflict:       {"overlap_conflict", "two copies of the same bytes differ: of a TCP stream, or of a datagram in IP fragments"},
 	AnomalyPortReuse:             {"port_reuse", "the same addresses and ports served a later connection"},
 	AnomalyPushed:                {"pushed", "HTTP/2: the server announced the request and answered it unasked (PUSH_PROMISE)"},
 	AnomalyResynchronized:        {"resynchronized", "after a gap, reading went on at the next message"},
@@ -126,12 +149,23 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyRST:                   {"rst", "the connection was reset before the message ended"},
 	AnomalyShortBody:             {"short_body", "the connection ended before the announced length"},
 	AnomalySnaplenCut:            {"snaplen_cut", "packets were cut by the snap length"},
+	AnomalyStackedCoding:         {"stacked_coding", "more than one content coding"},
 	AnomalyStreamLimit:           {"stream_limit", "HTTP/2: more streams were open than the limit; the oldest was written as it was"},
 	AnomalyStreamReset:           {"stream_reset", "HTTP/2: the stream was ended by RST_STREAM"},
 	AnomalyTEAndCL:               {"te_and_cl", "Transfer-Encoding and Content-Length both present"},
+	AnomalyTECoding:              {"te_coding", "a compression is named in Transfer-Encoding; it is undone like one in Content-Encoding"},
 	AnomalyUnexpectedBody:        {"unexpected_body", "body bytes where the message may not have a body"},
 	AnomalyUnknownTE:             {"unknown_te", "a transfer coding that is not known"},
 	AnomalyUrgentData:            {"urgent_data", "TCP urgent data inside the stream"},
+	AnomalyWebSocketBadClose:     {"websocket_bad_close", "WebSocket: a close frame with one byte, a status that may not be sent, or a reason that is not UTF-8"},
+	AnomalyWebSocketBadControl:   {"websocket_bad_control", "WebSocket: a control frame that is fragmented or longer than 125 bytes"},
+	AnomalyWebSocketBadLength:    {"websocket_bad_length", "WebSocket: a length that is not in its shortest form, or has its highest bit set"},
+	AnomalyWebSocketBadMask:      {"websocket_bad_mask", "WebSocket: a frame of the client that is not masked, or one of the server that is"},
+	AnomalyWebSocketBadOpcode:    {"websocket_bad_opcode", "WebSocket: a reserved opcode"},
+	AnomalyWebSocketBadSequence:  {"websocket_bad_sequence", "WebSocket: a continuation of nothing, a message inside a fragmented one, or one behind a close frame"},
+	AnomalyWebSocketBadText:      {"websocket_bad_text", "WebSocket: a text message that is not UTF-8"},
+	AnomalyWebSocketContextLost:  {"websocket_context_lost", "WebSocket: the message is compressed against earlier ones that could not be read; the payload is as it was sent"},
+	AnomalyWebSocketReservedBits: {"websocket_reserved_bits", "WebSocket: reserved bits that no negotiated extension gives a meaning"},
 	AnomalyWSBeforeColon:         {"ws_before_colon", "white space between header name and colon"},
 	AnomalyWSBeforeHeader:        {"ws_before_header", "white space before the first header"},
 }

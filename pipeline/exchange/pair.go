@@ -148,8 +148,29 @@ type Message struct {
 	BodySHA256   [32]byte // of the whole decoded body, stored or not
 	Hashed       bool     // BodySHA256 is set; never for a body that is not whole
 	Gaps         []Gap
-	Packets      []int64 // packet numbers that carried it, rising
+	// Alt is what another reader would make of the same bytes, where the head is
+	// ambiguous about the body; nil where it is not.
+	Alt     *AltFraming
+	Packets []int64 // packet numbers that carried it, rising
 }
+
+// AltFraming is another reading of where a body ends. Readers that differ about it can be
+// played off against each other (request smuggling).
+type AltFraming struct {
+	Framing    string
+	BodySize   int64 // bytes, before content decoding; -1 where the capture does not tell
+	BodySHA256 [32]byte
+	Hashed     bool  // BodySHA256 is set
+	Next       int64 // stream offset where the next message would begin; -1 unknown
+}
+
+// Framings of a body.
+const (
+	FramingChunked = "chunked"
+	FramingLength  = "content_length"
+	FramingClose   = "close" // to the end of the connection
+	FramingNone    = "none"  // no body
+)
 
 // Request is the client's side.
 type Request struct {
@@ -163,12 +184,25 @@ type Request struct {
 	URL    string
 }
 
+// Forget empties the fields that are read from the start line and the head.
+func (r *Request) Forget() {
+	r.Version, r.Method, r.Target, r.Scheme, r.Host, r.Path, r.Query, r.URL = "", "", "", "", "", "", "", ""
+}
+
 // Response is the server's side.
 type Response struct {
 	Message
 	Status  int32
 	Reason  string
 	Interim []Interim
+}
+
+// Call is what an exchange of a kind with named operations calls.
+type Call struct {
+	Operation string // GraphQL operation names, SOAP action, gRPC service/method
+	Type      string // GraphQL: query, mutation, subscription
+	Version   string // SOAP: 1.1, 1.2
+	Batch     int32  // operations; 0 where they cannot be told
 }
 
 // A Pair is one HTTP exchange. Everything in it, strings included, may point into
@@ -180,6 +214,7 @@ type Pair struct {
 	Anomalies Anomalies
 	Protocol  string
 	Kind      string
+	Call      *Call // nil where the kind has no calls
 	Conn      *Conn
 	Ordinal   int32
 	Request   Request

@@ -9,7 +9,11 @@ type StreamMessage struct {
 	Dir     Dir
 	Kind    string // "websocket", "sse", "grpc"
 	Type    string // opcode ("text", "binary", "close", "ping", "pong"), event name, or "message"
-	ID      string // SSE id
+	ID      string // SSE: id of the last event that had one
+	// RetryMS is the reconnection time that an event stream has set since the event
+	// before, milliseconds.
+	RetryMS  int64
+	HasRetry bool
 	// CloseCode is the WebSocket close status, 0 for none (RFC 6455, section 7.4).
 	CloseCode  int32
 	TimeNS     int64 // capture time of its last byte

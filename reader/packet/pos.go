@@ -7,6 +7,8 @@ type Pos struct {
 	FileIndex int32
 	// BadChecksum: the packet's TCP checksum is wrong, and not merely left to an offload.
 	BadChecksum bool
+	// FragmentConflict: its IP fragments overlap with different bytes.
+	FragmentConflict bool
 	// Acked is the offset in the other direction's stream up to which the sender
 	// of these bytes had received when it sent them, or NoOffset.
 	Acked int64

@@ -88,8 +88,8 @@ func TestDecode(t *testing.T) {
 		{"no gzip at all", "gzip", []byte("plain text"), Mismatch, nil},
 		{"no brotli at all", "br", []byte("plain text, and not a little of it"), Mismatch, nil},
 		{"no zstd at all", "zstd", []byte("plain text"), Mismatch, nil},
-		{"a coding that nobody knows", "lzma", text, Unknown, nil},
-		{"one that nobody knows among others", "gzip, lzma", text, Unknown, nil},
+		{"a coding that nobody knows", "rot13", text, Unknown, nil},
+		{"one that nobody knows among others", "gzip, rot13", text, Unknown, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, step := range []int{1, 1000, 1 << 20} {

@@ -163,6 +163,10 @@ func (d *Decoder) layer(name string, src io.Reader, lim Limits) (io.Reader, erro
 			return zs, err
 		}
 		return d.zs, d.zs.Reset(src)
+	case "compress", "x-compress":
+		return newCompressReader(src)
+	case "lzma":
+		return newLZMAReader(src, lim)
 	}
 	return nil, errUnknown
 }
@@ -172,7 +176,8 @@ func outcome(err error, n int64) Outcome {
 	switch {
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zlib.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
 		return BadTrailer
-	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded),
+		errors.Is(err, errLZMADictionary):
 		return Limit
 	case n == 0:
 		return Mismatch

@@ -15,11 +15,15 @@ type Store struct {
 	Data  []byte // stored bytes
 	Size  int64  // bytes written
 	sha   hash.Hash
+	each  func([]byte) // gets what is written
 }
 
 // Write takes the next bytes of the body. It never fails.
 func (s *Store) Write(b []byte) (int, error) {
 	s.Size += int64(len(b))
+	if s.each != nil {
+		s.each(b)
+	}
 	if s.Size <= s.Limit {
 		s.Data = append(s.Data, b...)
 		return len(b), nil

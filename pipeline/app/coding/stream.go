@@ -25,6 +25,9 @@ func NewStream(limit int64, hash bool, value string, lim Limits) *Stream {
 	return s
 }
 
+// Each lets f have what is decoded from now on, as it comes: during Write and Finish.
+func (s *Stream) Each(f func(b []byte)) { s.out.each = f }
+
 // wait lets the decoder work until it wants more.
 func (s *Stream) wait() {
 	if _, more := <-s.idle; !more {

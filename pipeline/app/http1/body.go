@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"strings"
 
 	"recap/pipeline/app/coding"
 	"recap/pipeline/exchange"
@@ -19,7 +20,7 @@ const (
 func (c *Conn) beginBody(s *side, st state, length int64) {
 	lim := &c.env.Limits
 	s.state, s.remain, s.wire, s.holed, s.trailed = st, length, 0, false, 0
-	s.part = s.part[:0]
+	s.part, s.junked, s.probed, s.skips = s.part[:0], 0, false, false
 	s.msg.HasBody = true
 	s.store.Reset()
 	s.store.Limit, s.store.Hash = max(0, lim.Body), lim.Hash
@@ -31,6 +32,7 @@ func (c *Conn) beginBody(s *side, st state, length int64) {
 		s.room = min(max(length, 0), firstBody, s.store.Limit)
 		s.store.Data = c.env.Buffers.Get(int(s.room))
 	}
+	c.beginEvents(s)
 }
 
 // counted takes bytes of a body of known length or of a chunk.
@@ -40,7 +42,9 @@ func (c *Conn) counted(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte 
 	c.tally.HTTP += n
 	c.bodyData(s, b[:n])
 	if s.remain -= n; s.remain == 0 {
-		if s.state == inLength {
+		if more, _ := s.framing.nextLength(s.wire); s.state == inLength && s.framing.n > 1 && more >= 0 {
+			s.state = inBoundary
+		} else if s.state == inLength {
 			c.done(d, s, at, false)
 		} else {
 			s.state = inChunkEnd
@@ -52,6 +56,10 @@ func (c *Conn) counted(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte 
 // bodyData takes the next bytes of a body.
 func (c *Conn) bodyData(s *side, b []byte) {
 	s.wire += int64(len(b))
+	s.raw(b)
+	if s.events != nil && !s.coded {
+		s.events.Data(s.newest(), b)
+	}
 	switch {
 	case s.holed:
 	case s.stream != nil:
@@ -79,6 +87,9 @@ func (c *Conn) bodyGap(s *side, n int64, reason string) {
 		return
 	}
 	m := s.msg
+	if s.events != nil {
+		s.events.Gap(s.newest(), reason)
+	}
 	g := exchange.Gap{Offset: s.wire, Length: max(n, -1), Reason: reason}
 	if k := len(m.Gaps); k > 0 && n > 0 && m.Gaps[k-1].Reason == reason && m.Gaps[k-1].Offset+m.Gaps[k-1].Length == g.Offset {
 		m.Gaps[k-1].Length += n
@@ -99,13 +110,19 @@ func (c *Conn) bodyGap(s *side, n int64, reason string) {
 func (c *Conn) endBody(s *side, bad, now bool) {
 	m := s.msg
 	lim := &c.env.Limits
+	s.endEvents()
 	if !m.HasBody {
 		return
 	}
 	defer c.giveBack(s)
+	c.endAlt(s, bad)
 	m.BodyWireSize = s.wire
 	whole := !bad && len(m.Gaps) == 0
-	if !c.memoized(s, whole) {
+	if s.coded && strings.IndexByte(m.ContentEncoding, ',') > 0 && len(coding.List(m.ContentEncoding)) > 1 {
+		s.pair.Anomalies.Add(exchange.AnomalyStackedCoding)
+	}
+	if !s.coded && whole && c.undeclared(s, now) {
+	} else if !c.memoized(s, whole) {
 		if !s.coded {
 			m.BodySize = s.wire
 			if whole {
@@ -164,6 +181,7 @@ func (c *Conn) decodeBody(s *side, whole, now bool) {
 	lim := &c.env.Limits
 	var out *coding.Store
 	var how coding.Outcome
+	streamed := s.stream
 	if s.stream != nil {
 		out, how = s.stream.Finish()
 		s.stream = nil
@@ -183,6 +201,10 @@ func (c *Conn) decodeBody(s *side, whole, now bool) {
 		} else {
 			how = c.env.Decoder.Decode(out, m.ContentEncoding, s.store.Data, c.codingLimits())
 		}
+	}
+	plain := how
+	if whole && how != coding.Decoded && streamed == nil && s.store.Whole() {
+		out, how = c.corrected(s, out, how)
 	}
 	a := &s.pair.Anomalies
 	switch how {
@@ -219,7 +241,7 @@ func (c *Conn) decodeBody(s *side, whole, now bool) {
 	m.BodySize = out.Size
 	if whole {
 		m.BodySHA256, m.Hashed = out.Sum()
-		if how == coding.Decoded && m.Hashed && out.Whole() {
+		if plain == coding.Decoded && m.Hashed && out.Whole() {
 			c.env.Memo.Put(s.key, m.ContentEncoding, s.store.Data, out.Data, m.BodySHA256)
 		}
 	}

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"math"
 
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
@@ -29,6 +30,7 @@ func (s *side) takeLine(b []byte) (line, rest []byte) {
 // chunkSize reads a chunk size line (RFC 9112, section 7.1).
 func (c *Conn) chunkSize(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 	c.touch(s, at)
+	held := len(s.part)
 	line, rest := s.takeLine(b)
 	c.tally.HTTP += int64(len(b) - len(rest))
 	if line == nil {
@@ -37,15 +39,20 @@ func (c *Conn) chunkSize(d exchange.Dir, s *side, at packet.Pos, b []byte) []byt
 		}
 		return nil
 	}
-	if n := len(line); n < 2 || line[n-2] != '\r' {
-		s.pair.Anomalies.Add(exchange.AnomalyBareLFChunkExt)
-	}
 	n, ok, clean := chunkNumber(line)
-	if !clean {
-		s.pair.Anomalies.Add(exchange.AnomalyBadChunkLine)
+	if !clean && !s.probed && s.wire == 0 {
+		// The head leaves no doubt, the first line does.
+		c.tally.HTTP -= int64(len(b) - len(rest) + held)
+		all := append(append(make([]byte, 0, len(line)+len(rest)), line...), rest...)
+		s.state, s.probed = inProbe, true
+		return all
 	}
+	s.probed = true
+	s.raw(line)
+	c.noteChunkLine(s, line, n, clean)
 	switch {
-	case !ok && len(bytes.TrimSpace(line)) == 0: // an empty line before the size
+	case !ok && s.junked < maxJunkLines && len(line) <= maxJunkLine && !beginsWithHex(line): // passed over, as some readers do
+		s.junked++
 	case !ok:
 		c.badChunk(d, s, at)
 	case n == 0:
@@ -54,10 +61,63 @@ func (c *Conn) chunkSize(d exchange.Dir, s *side, at packet.Pos, b []byte) []byt
 		}
 		s.state = inTrailer
 	default:
+		s.junked = 0
 		s.state, s.remain = inChunk, n
+		if !bytes.HasSuffix(line, crlfMark) {
+			s.state = inChunkPeek
+		}
 	}
 	return rest
 }
+
+// noteChunkLine names what is odd about a chunk size line.
+func (c *Conn) noteChunkLine(s *side, line []byte, n int64, clean bool) {
+	a := &s.pair.Anomalies
+	if !bytes.HasSuffix(line, crlfMark) {
+		a.Add(exchange.AnomalyBareLFChunkExt)
+	}
+	if !clean {
+		a.Add(exchange.AnomalyBadChunkLine)
+		return
+	}
+	if bytes.IndexByte(line, ';') >= 0 {
+		a.Add(exchange.AnomalyChunkExtension)
+	}
+	if line[0] == '0' && (n > 0 || len(line) > 1 && line[1] == '0') {
+		a.Add(exchange.AnomalyChunkSizeZeros)
+	}
+}
+
+// maxPeek bounds the chunk that is looked at to its end before it is taken, bytes.
+const maxPeek = 64 << 10
+
+// chunkPeek decides where a chunk begins whose size line ended in LF alone: behind it,
+// or behind the line end that follows, which some readers take for the end of that line.
+func (c *Conn) chunkPeek(s *side, b []byte, last bool) []byte {
+	n := s.remain
+	k := int64(1) // length of that line end
+	switch {
+	case len(b) == 0 || !isEOL(b[0]) || n > maxPeek:
+		s.state = inChunk
+		return b
+	case !last && int64(len(b)) < n+4:
+		s.part = b
+		return nil
+	case bytes.HasPrefix(b, crlfMark):
+		k = 2
+	}
+	s.state = inChunk
+	if int64(len(b)) <= n+k || !isEOL(b[n+k]) || isEOL(b[n]) && !s.skips && (k == 1 || !bytes.HasPrefix(b[n+k:], crlfMark) || bytes.HasPrefix(b[n:], crlfMark)) {
+		return b
+	}
+	s.skips = true
+	s.pair.Anomalies.Add(exchange.AnomalyBadChunkLine)
+	c.tally.HTTP += k
+	s.raw(b[:k])
+	return b[k:]
+}
+
+func isEOL(c byte) bool { return c == '\r' || c == '\n' }
 
 // badChunk ends a message whose chunks cannot be told apart any more.
 func (c *Conn) badChunk(d exchange.Dir, s *side, at packet.Pos) {
@@ -66,19 +126,38 @@ func (c *Conn) badChunk(d exchange.Dir, s *side, at packet.Pos) {
 	c.outOfStep(d, s)
 }
 
-// chunkNumber reads the size that a chunk line begins with. It skips white space in
-// front; clean is false where the line is not as the grammar has it.
+// chunkNumber reads the size that a chunk line begins with. It passes over what
+// lenient readers do: white space and few bytes of junk in front, and 0x. Negative
+// sizes are read as C programs do, modulo 2^32 or 2^64. clean is false where the line is
+// not as the grammar has it.
 func chunkNumber(line []byte) (n int64, ok, clean bool) {
 	b := trimEOL(line)
-	t := bytes.TrimLeft(b, " \t\r\v\f")
+	t := b
+	for i := 0; i < 3 && len(t) > 0; i++ {
+		if _, hex := unhex(t[0]); hex {
+			break
+		}
+		blank := isBlank(t[0])
+		if !blank && t[0] != 'x' && t[0] != ',' && t[0] != ';' && t[0] != '+' && t[0] != '-' {
+			break
+		}
+		for t = t[1:]; blank && len(t) > 0 && isBlank(t[0]); {
+			t = t[1:]
+		}
+	}
 	clean = len(t) == len(b)
+	if len(t) > 2 && t[0] == '0' && t[1]|0x20 == 'x' {
+		if _, hex := unhex(t[2]); hex {
+			t, clean = t[2:], false
+		}
+	}
 	i := 0
 	for i < len(t) {
 		v, hex := unhex(t[i])
 		if !hex {
 			break
 		}
-		if n > 1<<56 {
+		if n > 1<<56 && t[0] != 'f' {
 			return 0, false, false
 		}
 		n = n<<4 | int64(v)
@@ -87,11 +166,31 @@ func chunkNumber(line []byte) (n int64, ok, clean bool) {
 	if i == 0 {
 		return 0, false, false
 	}
+	if !clean && len(b) > len(t) && b[len(b)-len(t)-1] == '-' {
+		n = -n
+		if i <= 8 {
+			n &= math.MaxUint32
+		}
+	}
+	if n < 0 {
+		return 0, false, false
+	}
 	// Only an extension may follow.
-	if u := bytes.TrimLeft(t[i:], " \t"); len(u) > 0 && u[0] != ';' {
+	if u := bytes.TrimLeft(t[i:], " \t"); len(u) > 0 && (u[0] != ';' || bytes.IndexByte(u, '\r') >= 0) {
 		clean = false
 	}
 	return n, true, clean
+}
+
+// beginsWithHex reports whether the first visible byte of line is a hexadecimal digit.
+func beginsWithHex(line []byte) bool {
+	for _, c := range line {
+		if !isBlank(c) {
+			_, hex := unhex(c)
+			return hex
+		}
+	}
+	return false
 }
 
 func unhex(c byte) (byte, bool) {
@@ -115,6 +214,7 @@ func (c *Conn) chunkEnd(s *side, at packet.Pos, b []byte) []byte {
 	case b[0] == '\r' && len(s.part) == 0:
 		s.part = append(s.part, '\r')
 		c.tally.HTTP++
+		s.raw(b[:1])
 		return b[1:]
 	default:
 		// No line end: the size may follow at once.
@@ -126,6 +226,7 @@ func (c *Conn) chunkEnd(s *side, at packet.Pos, b []byte) []byte {
 	s.part = s.part[:0]
 	s.state = inChunkSize
 	c.tally.HTTP++
+	s.raw(b[:1])
 	return b[1:]
 }
 
@@ -142,6 +243,7 @@ func (c *Conn) trailer(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte 
 		}
 		return nil
 	}
+	s.raw(line)
 	body := trimEOL(line)
 	if len(body) == 0 {
 		c.done(d, s, at, false)

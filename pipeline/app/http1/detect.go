@@ -274,3 +274,42 @@ func usualStart(d exchange.Dir, b []byte) bool {
 	}
 	return false
 }
+
+// oddStart tells whether a head begins at b whose first line is no status line but
+// something like one, or missing: a header field follows on the next line, or the first
+// one is a field.
+func oddStart(b []byte, last bool) Verdict {
+	const most = 256
+	v := fieldLike(b)
+	i := bytes.IndexAny(b[:min(len(b), most)], "\r\n")
+	switch {
+	case i < 0 && len(b) < most && !last:
+		return More
+	case bytes.Index(b[:min(len(b), 16, max(i, 0))], []byte("HTTP/1.")) > 0: // a start line behind a few bytes
+		return No
+	case i < 0 || v != Yes && !statusLike(b[:i]):
+		return No
+	}
+	v, _ = looksOn(b[i:])
+	if v == More && last {
+		return No
+	}
+	return v
+}
+
+// statusLike reports whether line may be meant to be a status line: it begins with
+// HTTP, but for other bytes between the letters, or with ICY, as streaming servers
+// write it, or has the number of a status.
+func statusLike(line []byte) bool {
+	letters := squeezed(line[:min(len(line), 12)])
+	if bytes.HasPrefix(letters, []byte("http")) || bytes.HasPrefix(letters, []byte("icy")) {
+		return true
+	}
+	for _, other := range [][]byte{[]byte("sip"), []byte("rtsp")} {
+		if bytes.HasPrefix(letters, other) {
+			return false
+		}
+	}
+	_, rest, ok := bytes.Cut(bytes.TrimLeft(line, " \t"), []byte(" "))
+	return ok && len(rest) >= 3 && isDigit(rest[0]) && isDigit(rest[1]) && isDigit(rest[2]) && (len(rest) == 3 || rest[3] == ' ')
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"strings"
 
-	"recap/pipeline/app"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -187,72 +186,6 @@ func (c *Conn) forgetInterim(s *side) {
 		resp.Status = resp.Interim[len(resp.Interim)-1].Status
 		m.bad = true
 		c.emit(m)
-	}
-}
-
-// upgrade finds the parser of the protocol that a 101 response hands over to.
-func (c *Conn) upgrade(m *meta) {
-	token := fieldValue(m.pair.Response.Headers, "upgrade")
-	if c.env.Upgrade == nil || token == "" || c.next != nil {
-		return
-	}
-	c.next = c.env.Upgrade(c.env, c.conn, app.Upgrade{
-		Token: strings.ToLower(token), Pair: m.pair, Whole: m.reqDone && !m.bad, Ordinal: c.ordinal,
-	})
-}
-
-// http2Head is what the preface of HTTP/2 begins with, made to be no request of
-// HTTP/1 (RFC 9113, section 3.4).
-const http2Head = "PRI * HTTP/2.0\r\n\r\n"
-
-// switchOver leaves the connection to HTTP/2, whose preface the client has sent: the
-// 101 response is missing, or was never asked for. It returns the length of the head.
-func (c *Conn) switchOver(s *side, at packet.Pos) int {
-	var u app.Upgrade
-	if n := len(c.open) - 1; n > c.first { // the last one is the preface
-		m := c.open[n-1]
-		if strings.EqualFold(fieldValue(m.pair.Request.Headers, "upgrade"), "h2c") {
-			u.Pair, u.Whole = m.pair, m.reqDone && !m.bad
-		}
-	}
-	u.Token, u.Ordinal = "h2c", s.pair.Ordinal
-	if c.next = c.env.Upgrade(c.env, c.conn, u); c.next == nil {
-		return 0
-	}
-	head := s.msg.Head
-	c.abandon(exchange.ToServer, s)
-	s.state = tunnel
-	c.next.Data(exchange.ToServer, at, head)
-	return len(head)
-}
-
-// follow hands a direction that is out of step over to the protocol of the other.
-func (c *Conn) follow(d exchange.Dir, s *side, at packet.Pos) {
-	c.tally.Unparsed += int64(len(s.part))
-	s.state, s.part = tunnel, nil
-	c.next.Gap(d, at, -1, exchange.GapLost)
-}
-
-func fieldValue(list []exchange.Header, name string) string {
-	for i := range list {
-		if len(list[i].Name) == len(name) && strings.EqualFold(list[i].Name, name) {
-			return list[i].Value
-		}
-	}
-	return ""
-}
-
-// handOver leaves both directions to another protocol, from this byte on; what a
-// CONNECT tunnel carries may be HTTP.
-func (c *Conn) handOver(connect bool) {
-	for i := range c.sides {
-		s := &c.sides[i]
-		if s.state == atStart || s.state == lost {
-			if s.state == lost {
-				c.tally.Unparsed += int64(len(s.part))
-			}
-			s.state, s.nested, s.part = tunnel, connect, nil
-		}
 	}
 }
 

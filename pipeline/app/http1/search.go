@@ -10,25 +10,32 @@ import (
 // search looks in b for the start of a message, out of step with the stream.
 // first says that b begins a segment: messages mostly do.
 func (c *Conn) search(d exchange.Dir, s *side, at packet.Pos, b []byte, first bool) []byte {
+	if s.stray.on {
+		s.stray.touch(at)
+	}
 	for i := c.candidate(d, s, b, 0, first); i < len(b); i = c.candidate(d, s, b, i+1, false) {
 		if StrictStart(d, b[i:]) || d == exchange.ToServer && bytes.HasPrefix(b[i:], []byte(http2Head)) {
-			c.skip(s, i)
+			c.skip(s, b[:i])
 			at.Offset += int64(i)
 			c.begin(d, s, at)
 			return b[i:]
 		}
 		if mayStart(d, b[i:]) { // the line goes on in the next segment
-			c.skip(s, i)
+			c.skip(s, b[:i])
 			s.part = append([]byte(nil), b[i:]...)
 			return nil
 		}
 	}
-	c.skip(s, len(b))
+	c.skip(s, b)
 	return nil
 }
 
-// skip counts n bytes that belong to no message.
-func (c *Conn) skip(s *side, n int) {
+// skip counts bytes that belong to no message, and keeps them where they may be an answer.
+func (c *Conn) skip(s *side, b []byte) {
+	n := len(b)
+	if s.stray.on {
+		s.store.Write(b)
+	}
 	s.junk += int64(n)
 	c.tally.Unparsed += int64(n)
 	if r := &c.sides[exchange.ToClient]; s == r && n > 0 && s.gapped && !c.piped && len(c.open)-c.first == 1 {
@@ -81,54 +88,4 @@ func mayStart(d exchange.Dir, b []byte) bool {
 		return len(b) < len(like)
 	}
 	return DetectRequest(b) == More
-}
-
-// tunnelled takes bytes behind a hand-over. What a CONNECT tunnel carries may be HTTP again.
-func (c *Conn) tunnelled(d exchange.Dir, s *side, at packet.Pos, b []byte, first bool) []byte {
-	if s.nested {
-		all := b
-		if len(s.part) > 0 {
-			all = append(s.part, b...)
-		}
-		detect := DetectRequest
-		if d == exchange.ToClient {
-			detect = DetectResponse
-		}
-		switch detect(all) {
-		case More:
-			if len(all) < maxLine {
-				s.part = append(s.part, b...)
-				return nil
-			}
-		case Yes:
-			at.Offset -= int64(len(s.part))
-			s.state, s.nested, s.part = atStart, false, nil
-			c.Data(d, at, all)
-			return nil
-		}
-		c.tally.Other += int64(len(s.part))
-		s.nested, s.part = false, nil
-	} else if first && StrictStart(d, b) {
-		s.state = atStart
-		return b
-	}
-	c.tally.Other += int64(len(b))
-	return nil
-}
-
-// abandon takes back the message begun on s: it is none.
-func (c *Conn) abandon(d exchange.Dir, s *side) {
-	m := s.meta
-	if d == exchange.ToServer {
-		c.unqueue(m)
-		if c.ordinal == m.pair.Ordinal+1 {
-			c.ordinal--
-		}
-	} else {
-		m.pair.Response.Message = exchange.Message{Head: s.msg.Head[:0], TimeNS: exchange.NoTime, EndTimeNS: exchange.NoTime}
-		if !m.queued && !m.pair.Request.Present && c.ordinal == m.pair.Ordinal+1 {
-			c.ordinal--
-		}
-	}
-	s.meta, s.pair, s.msg = nil, nil, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"recap/pipeline/app"
+	"recap/pipeline/app/http1/http1test"
 	"recap/pipeline/exchange"
 )
 
@@ -129,6 +130,11 @@ func FuzzSplit(f *testing.F) {
 	for _, text := range conversations {
 		f.Add(text, []byte{0})
 		f.Add(text, []byte{3, 7, 1})
+	}
+	for _, k := range http1test.Cases() {
+		if len(k.Request)+len(k.Response) < 1<<10 {
+			f.Add(k.Request+"|"+k.Response, []byte{5, 2})
+		}
 	}
 	f.Fuzz(func(t *testing.T, text string, sizes []byte) {
 		if len(sizes) > 16 || len(text) > 4<<10 {

@@ -35,7 +35,7 @@ type block struct {
 // openHeaders begins a header block.
 func (c *Conn) openHeaders(d exchange.Dir, s *side, at packet.Pos) {
 	st := c.find(d, s.f.id, true)
-	if st != nil && st.half[d].ended {
+	if st != nil && st.half[d].over() {
 		c.noted.Add(exchange.AnomalyBadFrame) // the stream was closed on this side
 		st = nil
 	} else if st == nil && s.whole && c.sides[exchange.ToServer].whole && !c.given(s.f.id) {
@@ -199,6 +199,7 @@ func (c *Conn) endBlock(d exchange.Dir, s *side, at packet.Pos) {
 				return // interim
 			}
 		}
+		c.beginFrames(st, k.d)
 		if hasPrefixFold(m.ContentType, "application/grpc") && m.ContentEncoding == "" && !h.bad && c.env.Message != nil {
 			h.grpc = &grpc{web: hasPrefixFold(m.ContentType, "application/grpc-web")}
 			if hasPrefixFold(m.ContentType, "application/grpc-web-text") {

@@ -19,7 +19,7 @@ const (
 // openData begins a DATA frame.
 func (c *Conn) openData(d exchange.Dir, s *side, at packet.Pos) {
 	st := c.find(d, s.f.id, false)
-	if st != nil && st.half[d].ended {
+	if st != nil && st.half[d].over() {
 		c.noted.Add(exchange.AnomalyBadFrame) // the stream was closed on this side
 		st = nil
 	}
@@ -46,7 +46,7 @@ func (c *Conn) openData(d exchange.Dir, s *side, at packet.Pos) {
 	}
 	c.touchStarted(s, st, d, at)
 	s.st = st
-	if n := s.remain - s.pad; n > 0 && !st.message(d).HasBody {
+	if n := s.remain - s.pad; n > 0 && !st.message(d).HasBody && st.frames == nil {
 		c.beginBody(st, d, n)
 	}
 	if s.remain == s.pad {
@@ -71,8 +71,10 @@ func (c *Conn) beginBody(st *stream, d exchange.Dir, n int) {
 		if h.lengths > 0 {
 			want = max(want, h.length)
 		}
-		h.store.Data = c.env.Buffers.Get(int(min(want, firstBody, h.store.Limit)))
+		h.room = min(want, firstBody, h.store.Limit)
+		h.store.Data = c.env.Buffers.Get(int(h.room))
 	}
+	c.beginEvents(st, d)
 }
 
 // data takes payload of a DATA frame.
@@ -82,7 +84,11 @@ func (c *Conn) data(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 	c.touch(st, d, at)
 	c.tally.HTTP += int64(n)
 	h := st.side(d)
-	c.bodyData(h, st.message(d), b[:n])
+	if h.last = at; st.frames != nil {
+		st.frames.Data(d, at, b[:n])
+	} else {
+		c.bodyData(h, st.message(d), b[:n])
+	}
 	if h.grpc != nil {
 		c.messages(d, st, at, b[:n])
 	}
@@ -97,6 +103,9 @@ func (c *Conn) data(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 // bodyData takes the next bytes of a body.
 func (c *Conn) bodyData(h *half, m *exchange.Message, b []byte) {
 	h.wire += int64(len(b))
+	if h.events != nil && !h.coded {
+		h.events.Data(h.last, b)
+	}
 	if s := &h.store; h.lengths > 0 && len(s.Data)+len(b) > cap(s.Data) && int64(cap(s.Data)) < min(h.length, s.Limit) {
 		// Not all at once: the announced length may be a lie.
 		room := min(h.length, s.Limit, 4*int64(cap(s.Data))) - int64(len(s.Data))
@@ -130,6 +139,15 @@ func (c *Conn) bodyGap(st *stream, d exchange.Dir, n int64, reason string) {
 		return
 	}
 	h, m := st.side(d), st.message(d)
+	if h.events != nil {
+		h.events.Gap(h.last, reason)
+	}
+	if st.frames != nil {
+		st.frames.Gap(d, h.last, n, reason)
+		h.bad = true
+		c.noteGap(&st.pair.Anomalies, reason)
+		return
+	}
 	g := exchange.Gap{Offset: h.wire, Length: max(n, -1), Reason: reason}
 	switch k := len(m.Gaps) - 1; {
 	case k < 0:

@@ -91,6 +91,7 @@ type Conn struct {
 	held    int64              // what streams hold, bytes
 	noted   exchange.Anomalies // for the next pair
 	out     coding.Store       // decoded body
+	resets  []resetStream      // oldest first
 }
 
 const doneSlots = 512
@@ -124,10 +125,10 @@ func (c *Conn) Tally() app.Tally { return c.tally }
 
 // Memory implements app.Parser.
 func (c *Conn) Memory() int64 {
-	n := c.held + int64(cap(c.out.Data)) + int64(c.spares)*streamCost/2 + 4<<10
+	n := c.held + 16*grown(len(c.resets)) + int64(c.spares)*streamCost/2 + 4<<10
 	for d := range c.sides {
 		s := &c.sides[d]
-		n += s.dec.memory() + s.find.Memory() + int64(cap(s.block.part))
+		n += s.dec.memory() + s.find.Memory() + grown(len(s.block.part))
 	}
 	return n
 }
@@ -577,6 +578,6 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 		}
 		c.emit(st)
 	}
-	c.spare, c.spares = nil, 0
+	c.spare, c.spares, c.resets = nil, 0, nil
 	c.out = coding.Store{}
 }

@@ -200,8 +200,10 @@ func TestPairs(t *testing.T) {
 			 > {:method=CONNECT; :authority=db.example:5432} "up" size=2 wire=2
 			 < 200 {:status=200} "down" size=4 wire=4
 			complete websocket CONNECT shop.example /chat
-			 > {:method=CONNECT; :protocol=websocket; :scheme=https; :path=/chat; :authority=shop.example} "\x88\x80mask" size=6 wire=6
-			 < 200 {:status=200} "\x88\x00" size=2 wire=2`},
+			 > {:method=CONNECT; :protocol=websocket; :scheme=https; :path=/chat; :authority=shop.example}
+			 < 200 {:status=200}
+			message 0 dir=0 close "" size=0 wire=0 compressed=false partial=false
+			message 1 dir=1 close "" size=0 wire=0 compressed=false partial=false`},
 		{"data on stream 0 and on streams that nobody opened", func(c, s *end) {
 			c.get(1, "/1")
 			c.WriteData(0, false, []byte("zero"))

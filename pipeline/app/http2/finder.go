@@ -238,7 +238,7 @@ func (f *Finder) Answers() bool { return f.found && f.answers }
 func (f *Finder) Held() int { return len(f.buf) }
 
 // Memory returns what it holds, bytes.
-func (f *Finder) Memory() int64 { return int64(cap(f.buf)) + 64*int64(cap(f.parts)) }
+func (f *Finder) Memory() int64 { return grown(len(f.buf)) + 64*grown(len(f.parts)) }
 
 // Last settles a chain that nothing more will follow: frames up to the very end are
 // taken for frames, even if they are few.

@@ -27,7 +27,7 @@ const (
 	grpcTrailers   = 0x80 // of gRPC-Web
 )
 
-func (g *grpc) memory() int64 { return 200 + int64(cap(g.store.Data)) }
+func (g *grpc) memory() int64 { return 200 + grown(len(g.store.Data)) }
 
 // messages takes the next bytes of a body that holds gRPC messages.
 func (c *Conn) messages(d exchange.Dir, st *stream, at packet.Pos, b []byte) {
@@ -77,9 +77,12 @@ func (c *Conn) messageGap(d exchange.Dir, st *stream, n int64) {
 	g.lost = true // what is open is given out when the stream ends
 }
 
-// endMessages gives out the message that the end of the stream has cut.
-func (c *Conn) endMessages(d exchange.Dir, st *stream, at packet.Pos) {
+// endGRPC gives out the message that the end of the stream has cut.
+func (c *Conn) endGRPC(d exchange.Dir, st *stream, at packet.Pos) {
 	g := st.half[d].grpc
+	if g == nil {
+		return
+	}
 	if g.open {
 		c.message(d, st, at, true)
 	} else if g.n > 0 {

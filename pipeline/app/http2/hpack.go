@@ -78,7 +78,7 @@ func (d *decoder) clear() {
 }
 
 // memory is about what d holds, bytes.
-func (d *decoder) memory() int64 { return int64(cap(d.table))*48 + int64(d.size) + int64(cap(d.tmp)) }
+func (d *decoder) memory() int64 { return 48*grown(len(d.table)) + int64(d.size) + grown(len(d.tmp)) }
 
 var (
 	errMore  = errors.New("the field goes on")

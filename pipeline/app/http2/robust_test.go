@@ -502,6 +502,15 @@ func FuzzHTTP2(f *testing.F) {
 		s.headers(2, true, ":status", "200")
 		s.WriteData(1, true, []byte("x"))
 	})
+	add(func(c, s *end) {
+		c.get(1, "/events")
+		c.headers(3, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "shop.example", ":path", "/chat")
+		c.WriteRSTStream(1, 8)
+		s.headers(1, false, ":status", "200", "content-type", "text/event-stream")
+		s.WriteData(1, false, []byte("id: 7\ndata: a\n\ndata: b"))
+		s.headers(3, false, ":status", "200", "sec-websocket-extensions", "permessage-deflate")
+		s.WriteData(3, true, []byte("\x01\x01a\x80\x01b\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"))
+	})
 	f.Fuzz(func(t *testing.T, a, b []byte, flags byte, piece uint16) {
 		if len(a)+len(b) > 1<<17 {
 			return

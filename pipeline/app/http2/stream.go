@@ -7,6 +7,8 @@ import (
 
 	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
+	"recap/pipeline/app/sse"
+	"recap/pipeline/app/websocket"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -15,6 +17,7 @@ import (
 type half struct {
 	begun   bool // something of it was seen
 	ended   bool // all of it was seen
+	reset   bool // its sender has ended it with RST_STREAM
 	headed  bool // its header block was seen; of a response, the final one
 	tailed  bool // its trailers were seen
 	bad     bool // something of it is missing
@@ -31,6 +34,7 @@ type half struct {
 	length  int64 // of the first
 
 	store  coding.Store // the body as sent
+	room   int64        // what store got at first
 	wire   int64
 	coded  bool
 	holed  bool // a coded body has a hole: nothing behind it can be decoded
@@ -38,9 +42,14 @@ type half struct {
 	stream *coding.Stream
 	out    *coding.Store // what stream made
 	how    coding.Outcome
-	key    uint64 // of the body in the memo
+	key    uint64     // of the body in the memo
+	last   packet.Pos // of the body
 	grpc   *grpc
+	events *sse.Reader // of a response of text/event-stream
 }
+
+// over reports whether nothing of the message may come any more.
+func (h *half) over() bool { return h.ended || h.reset }
 
 // stream is an exchange on its way.
 type stream struct {
@@ -51,6 +60,7 @@ type stream struct {
 	head    bool // HEAD
 	host    string
 	socket  bool // RFC 8441
+	frames  *websocket.Session
 	pushed  bool
 	encoded [2]string // grpc-encoding
 	counted int64     // gRPC messages given out
@@ -175,9 +185,7 @@ func (c *Conn) touch(st *stream, d exchange.Dir, at packet.Pos) {
 			}
 		}
 	}
-	if at.BadChecksum {
-		st.pair.Anomalies.Add(exchange.AnomalyBadChecksum)
-	}
+	app.AddOddities(&st.pair.Anomalies, at)
 }
 
 // touchStarted notes the packets of a frame's beginning.
@@ -220,13 +228,11 @@ func (c *Conn) endStream(d exchange.Dir, st *stream, at packet.Pos) {
 			h.out, h.how = h.stream.Finish()
 			h.stream = nil
 		}
-		if h.grpc != nil {
-			c.endMessages(d, st, at)
-		}
+		c.endMessages(d, st, at)
 	}
 	req, resp := &st.half[exchange.ToServer], &st.half[exchange.ToClient]
 	switch {
-	case resp.ended && req.ended:
+	case resp.over() && req.over():
 		c.emit(st)
 	case resp.ended && d == exchange.ToClient && !c.requestToCome(req, at):
 		c.emit(st)
@@ -252,19 +258,42 @@ func (c *Conn) requestToCome(req *half, at packet.Pos) bool {
 	return at.Acked > s.end // the server had seen bytes that have not come yet
 }
 
-// reset ends a stream (RST_STREAM).
+// maxReset bounds how many streams that were reset by one side wait for what the
+// other may have sent before it knew.
+const maxReset = 100
+
+// reset ends a direction of a stream, or all of it (RST_STREAM). What the other side
+// had sent by then may still come (RFC 9113, section 5.4.2).
 func (c *Conn) reset(d exchange.Dir, id uint32, at packet.Pos) {
 	st := c.streams[id]
 	if st == nil {
 		return
 	}
 	st.pair.Anomalies.Add(exchange.AnomalyStreamReset)
-	for d := range st.half {
-		if h := &st.half[d]; h.grpc != nil && !h.ended {
-			c.endMessages(exchange.Dir(d), st, at)
+	h, other := &st.half[d], &st.half[d.Reverse()]
+	if !h.ended {
+		c.endMessages(d, st, at)
+	}
+	if h.reset || other.over() || c.sides[d.Reverse()].closed {
+		c.emit(st)
+		return
+	}
+	h.reset = true
+	c.resets = append(c.resets, resetStream{id, st.pair.Ordinal})
+	for len(c.resets) > maxReset {
+		old := c.resets[0]
+		c.resets = c.resets[:copy(c.resets, c.resets[1:])]
+		if st := c.streams[old.id]; st != nil && st.pair.Ordinal == old.ordinal {
+			c.emit(st)
 		}
 	}
-	c.emit(st)
+	c.charge(st)
+}
+
+// resetStream is a stream that waits after RST_STREAM, unless it was given out.
+type resetStream struct {
+	id      uint32
+	ordinal int32
 }
 
 // emit completes the pair of st and gives it out.
@@ -281,9 +310,7 @@ func (c *Conn) emit(st *stream) {
 			h.epoch = s.epoch
 			c.bodyGap(st, exchange.Dir(d), -1, s.reason)
 		}
-		if h.grpc != nil {
-			c.endMessages(exchange.Dir(d), st, packet.Pos{TimeNS: m.EndTimeNS, Number: lastOf(m.Packets)})
-		}
+		c.endMessages(exchange.Dir(d), st, packet.Pos{TimeNS: m.EndTimeNS, Number: lastOf(m.Packets)})
 		c.endBody(st, h, m)
 		if !h.ended || h.bad || h.vague {
 			st.bad = true
@@ -397,21 +424,35 @@ func span(a, b []int64) (first, last int64) {
 // streamCost is about what an open stream takes beside buffers, bytes.
 const streamCost = 2 << 10
 
+// grown is about what n bytes take that were appended bit by bit. Accounts go by what
+// is held and not by capacities: those depend on who used the memory before, and so on
+// how many workers there are.
+func grown(n int) int64 { return int64(n) + int64(n)/4 }
+
 // charge brings the account of memory up to date with what st holds.
 func (c *Conn) charge(st *stream) {
 	p := st.pair
-	n := streamCost + int64(cap(p.Scratch)) + 32*int64(len(p.Response.Interim)) + st.half[exchange.ToClient].interim
+	n := streamCost + grown(len(p.Scratch)) + 32*int64(len(p.Response.Interim)) + st.half[exchange.ToClient].interim
+	if st.frames != nil {
+		n += st.frames.Memory()
+	}
 	for d := range st.half {
 		h, m := &st.half[d], st.message(exchange.Dir(d))
-		n += int64(cap(m.Head)) + 32*int64(cap(m.Headers)+cap(m.Trailers)) + 8*int64(cap(m.Packets)) + 40*int64(cap(m.Gaps)) + int64(cap(h.store.Data))
+		n += grown(len(m.Head)) + 32*grown(len(m.Headers)+len(m.Trailers)) + 8*grown(len(m.Packets)) + 40*grown(len(m.Gaps))
+		if h.store.Data != nil {
+			n += max(h.room, grown(len(h.store.Data)))
+		}
 		if h.stream != nil {
 			n += h.stream.Memory()
 		}
 		if h.out != nil {
-			n += int64(cap(h.out.Data))
+			n += int64(len(h.out.Data))
 		}
 		if h.grpc != nil {
 			n += h.grpc.memory()
+		}
+		if h.events != nil {
+			n += h.events.Memory()
 		}
 	}
 	c.held += n - st.charged

@@ -1,0 +1,164 @@
+package coding
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Guessed tells what Guess has done.
+type Guessed struct {
+	Codings []string // undone, outermost first; empty: none
+	// BadTrailer: the data is whole, the checksum or length behind it is not.
+	BadTrailer bool
+}
+
+// maxGuess bounds what one layer gives out while codings are guessed, bytes.
+const maxGuess = 16 << 20
+
+// Guess undoes the codings that body itself shows to be in, where undoing those that
+// value names has failed: of a sender that claims what it did not do, claims it in odd
+// words, or did it in another order. What has no magic number is tried only where value
+// names something like it, and counts only if all of body decodes without a fault.
+func (d *Decoder) Guess(out *Store, value string, body []byte, lim Limits) Guessed {
+	var g Guessed
+	claimed := min(lim.Layers, max(1, len(List(value))))
+	value = strings.ToLower(value)
+	for len(g.Codings) < claimed {
+		name, next, bad := d.guessLayer(value, body, lim)
+		if name == "" {
+			break
+		}
+		g.Codings, g.BadTrailer = append(g.Codings, name), g.BadTrailer || bad
+		body = next
+	}
+	if len(g.Codings) > 0 {
+		out.Write(body)
+	}
+	return g
+}
+
+// guessLayer undoes one coding of body, and names it; "" is none.
+func (d *Decoder) guessLayer(value string, body []byte, lim Limits) (name string, next []byte, bad bool) {
+	lim.Out = min(lim.Out, maxGuess)
+	if bytes.HasPrefix(body, []byte("\x1f\x8b\x08")) {
+		if next, bad, ok := d.looseGzip(body, lim.Out); ok {
+			return "gzip", next, bad
+		}
+		return "", nil, false
+	}
+	for _, one := range [...]struct{ name, magic, word string }{
+		{"zstd", "\x28\xb5\x2f\xfd", ""}, {"compress", "\x1f\x9d", ""},
+		{"deflate", "", "deflate"}, {"deflate", "", "zip"}, {"br", "", "br"}, {"lzma", "\x5d\x00", "lzma"},
+	} {
+		if !strings.HasPrefix(string(body[:min(4, len(body))]), one.magic) || !strings.Contains(squeeze(value), one.word) {
+			continue
+		}
+		s := Store{Limit: lim.Out}
+		src := bytes.NewReader(body)
+		if how := new(Decoder).run(&s, one.name, src, lim); (how == Decoded || how == BadTrailer) && src.Len() == 0 && s.Size > 0 {
+			return one.name, s.Data, how == BadTrailer
+		}
+	}
+	return "", nil, false
+}
+
+// squeeze leaves the letters of v.
+func squeeze(v string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, v)
+}
+
+// Fields of a gzip header (RFC 1952, section 2.3.1).
+const (
+	gzipHeader  = 10
+	gzipHCRC    = 1 << 1
+	gzipExtra   = 1 << 2
+	gzipName    = 1 << 3
+	gzipComment = 1 << 4
+)
+
+// looseGzip undoes one gzip member as a lenient reader does: reserved flags, the
+// header's checksum and what stands behind the data do not matter. bad says that the
+// trailer is wrong or missing; ok, that the deflate data ends where it should.
+func (d *Decoder) looseGzip(body []byte, limit int64) (out []byte, bad, ok bool) {
+	data := gzipData(body)
+	if data == nil {
+		return nil, false, false
+	}
+	src := bytes.NewReader(data)
+	r, err := d.Inflate(src, nil)
+	if err != nil {
+		return nil, false, false
+	}
+	out, err = io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil || int64(len(out)) > limit {
+		return nil, false, false
+	}
+	t := data[len(data)-src.Len():]
+	bad = len(t) != 8 || binary.LittleEndian.Uint32(t) != crc32.ChecksumIEEE(out) || binary.LittleEndian.Uint32(t[4:]) != uint32(len(out))
+	return out, bad, true
+}
+
+// gzipData returns what stands behind the header of a gzip member; nil where the
+// header does not end.
+func gzipData(b []byte) []byte {
+	if len(b) < gzipHeader {
+		return nil
+	}
+	flags, b := b[3], b[gzipHeader:]
+	if flags&gzipExtra != 0 {
+		if len(b) < 2 || len(b)-2 < int(binary.LittleEndian.Uint16(b)) {
+			return nil
+		}
+		b = b[2+int(binary.LittleEndian.Uint16(b)):]
+	}
+	for _, f := range [...]byte{gzipName, gzipComment} {
+		if flags&f == 0 {
+			continue
+		}
+		i := bytes.IndexByte(b, 0)
+		if i < 0 {
+			return nil
+		}
+		b = b[i+1:]
+	}
+	if flags&gzipHCRC != 0 {
+		if len(b) < 2 {
+			return nil
+		}
+		b = b[2:]
+	}
+	return b
+}
+
+// TrailerOnly reports whether a body that value says to be gzip, and that did not decode,
+// holds all its data and lacks no more than the trailer.
+func (d *Decoder) TrailerOnly(value string, body []byte, lim Limits) bool {
+	if list := List(value); len(list) != 1 || !slices.Contains(gzipNames, list[0]) || !bytes.HasPrefix(body, []byte("\x1f\x8b\x08")) {
+		return false
+	}
+	_, _, ok := d.looseGzip(body, lim.Out)
+	return ok
+}
+
+var gzipNames = []string{"gzip", "x-gzip"}
+
+// Claims returns the codings that text, a field value in which something is odd, speaks of.
+func Claims(text string) string {
+	text = squeeze(strings.ToLower(text))
+	var list []string
+	for _, name := range []string{"gzip", "deflate", "zstd", "compress", "lzma"} {
+		if strings.Contains(text, name) {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, ", ")
+}

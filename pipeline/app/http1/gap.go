@@ -1,0 +1,94 @@
+package http1
+
+import (
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+// Gap implements app.Parser.
+func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
+	const least = len("GET / HTTP/1.1\n\n") // no message is shorter
+	s := &c.sides[d]
+	for c.settle(d, s, at) {
+	}
+	over := n // what of the gap lies behind the message being read
+	switch s.state {
+	case tunnel:
+		if c.next != nil {
+			c.next.Gap(d, at, n, reason)
+			return
+		}
+		c.tally.Other += int64(len(s.part))
+		s.nested, s.part = false, nil
+		return
+	case atStart:
+	case lost:
+		c.skip(s, s.part) // nothing may be glued together over the gap
+		if s.stray.on {
+			s.stray = stray{}
+			c.giveBack(s)
+		}
+		s.part = nil
+		s.gapped = true
+		c.missed(d)
+		return
+	case inLength, inChunk:
+		if n >= 0 && n <= s.remain {
+			c.bodyGap(s, n, reason)
+			if s.remain -= n; s.remain == 0 && s.state == inChunk {
+				s.state = inChunkEnd
+			} else if s.remain == 0 {
+				c.done(d, s, at, false)
+				c.answered, c.matched = at.Offset+n, false
+			}
+			return
+		}
+		over = 0
+		if n >= 0 && s.state == inLength {
+			over = n - s.remain
+		}
+		c.bodyGap(s, s.remain, reason)
+		c.done(d, s, at, true)
+	case inClose:
+		c.bodyGap(s, n, reason)
+		return
+	case inHead:
+		c.noteGap(s, reason)
+		c.headCut(d, s, at)
+		over = 0
+	default:
+		c.noteGap(s, reason)
+		c.done(d, s, at, true)
+		over = 0
+	}
+	c.matched = false
+	c.outOfStep(d, s)
+	c.hidden = c.hidden || d == exchange.ToServer && (over < 0 || over >= int64(least))
+}
+
+// noteGap names the reason of a gap in the message being read.
+func (c *Conn) noteGap(s *side, reason string) {
+	switch reason {
+	case exchange.GapSnaplen:
+		s.pair.Anomalies.Add(exchange.AnomalySnaplenCut)
+	case exchange.GapMirrorTruncated:
+		s.pair.Anomalies.Add(exchange.AnomalyMirrorTruncated)
+	default:
+		s.pair.Anomalies.Add(exchange.AnomalyLostSegment)
+	}
+}
+
+func (c *Conn) outOfStep(d exchange.Dir, s *side) {
+	s.state, s.gapped, s.anywhere, s.part = lost, true, false, s.part[:0]
+	c.forgetInterim(s)
+	c.missed(d)
+}
+
+// missed notes that whole messages may be missing.
+func (c *Conn) missed(d exchange.Dir) {
+	if d == exchange.ToServer {
+		c.reqGap = true
+	} else {
+		c.respGap = true
+	}
+}
