@@ -120,7 +120,7 @@ func TestDirRefusesPlantedLinks(t *testing.T) {
 	if b, _ := os.ReadFile(victim); string(b) != "precious" {
 		t.Errorf("the link's target was overwritten: %q", b)
 	}
-	for _, name := range []string{"../x", "a/b", "", ".", "..", "/etc/x"} {
+	for _, name := range []string{"../x", "a/../../b", "", ".", "..", "/etc/x"} {
 		d, _ := export.OpenDir(t.TempDir(), false)
 		if _, err := d.Create(name); err == nil {
 			t.Errorf("Create(%q) works", name)
@@ -355,7 +355,6 @@ func TestBodies(t *testing.T) {
 	name := fmt.Sprintf("%x", pairs[0].Response.BodySHA256)
 	os.MkdirAll(filepath.Join(dir, name[:2]), 0o700)
 	os.Symlink(victim, filepath.Join(dir, name[:2], name))
-	os.Symlink(victim, filepath.Join(dir, name[:2], name+".recap-tmp"))
 	cut := *pairs[1]
 	cut.Response.Body, cut.Response.BodySize = []byte("only the beginning"), 1000
 	s, err := bodies.New(dir)

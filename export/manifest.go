@@ -50,8 +50,9 @@ type Tool struct {
 // ManifestInput is what is known of one input.
 type ManifestInput struct {
 	Name          string             `json:"name"`
-	Size          int64              `json:"size"`   // bytes as stored
-	SHA256        *string            `json:"sha256"` // null where the input was not read to its end
+	Size          int64              `json:"size"`           // bytes as stored
+	SHA256        *string            `json:"sha256"`         // null where the input was not read to its end
+	ETag          string             `json:"etag,omitempty"` // of a blob
 	Format        string             `json:"format"`
 	Compression   string             `json:"compression,omitempty"`
 	Packets       int64              `json:"packets"`
@@ -165,7 +166,7 @@ func LedgerOf(l *exchange.Ledger) ManifestLedger {
 // InputOf returns in as the manifest holds it. Key logs found in it are counted, never copied.
 func InputOf(in *packet.Input) ManifestInput {
 	m := ManifestInput{
-		Name: in.Name, Size: in.Size, Format: in.Format, Compression: in.Compression,
+		Name: in.Name, Size: in.Size, ETag: in.ETag, Format: in.Format, Compression: in.Compression,
 		Packets: in.Packets, CapturedBytes: in.CapturedLen,
 		Sections: in.Sections, Interfaces: in.Interfaces,
 		Hardware: in.Hardware, OS: in.OS, Application: in.Application, Comments: in.Comments,

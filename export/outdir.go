@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 )
 
@@ -33,9 +32,10 @@ var ErrNotEmpty = errors.New("the directory is not empty")
 // finished. A Dir is used from one goroutine, except that Files may be written
 // each from its own.
 type Dir struct {
-	path  string
-	root  *os.Root
-	files []*File
+	at       Place
+	manifest string
+	part     bool // the place belongs to another Dir
+	files    []*File
 }
 
 // OpenDir makes or opens the output directory path. Unless overwrite is set it
@@ -43,102 +43,71 @@ type Dir struct {
 // manifest of an earlier run is removed at once, its temporary files too, and
 // nothing else: other files are replaced only when a new one of the same name is whole.
 func OpenDir(path string, overwrite bool) (*Dir, error) {
-	if err := os.MkdirAll(path, dirMode); err != nil {
-		return nil, &WriteError{Path: path, Err: err}
-	}
-	root, err := os.OpenRoot(path)
+	at, err := OpenDisk(path)
 	if err != nil {
-		return nil, &WriteError{Path: path, Err: err}
-	}
-	d := &Dir{path: path, root: root}
-	if err := d.prepare(overwrite); err != nil {
-		root.Close()
 		return nil, err
+	}
+	return OpenAt(at, overwrite)
+}
+
+// OpenAt is [OpenDir] for any place, which it takes over.
+func OpenAt(at Place, overwrite bool) (*Dir, error) {
+	d := &Dir{at: at, manifest: ManifestName}
+	if err := at.Prepare(overwrite); err != nil {
+		at.Close()
+		return nil, writeError(at.Path(""), 0, err)
 	}
 	return d, nil
 }
 
-func (d *Dir) prepare(overwrite bool) error {
-	entries, err := fs.ReadDir(d.root.FS(), ".")
-	if err != nil {
-		return &WriteError{Path: d.path, Err: err}
-	}
-	if len(entries) > 0 && !overwrite {
-		return &WriteError{Path: d.path, Err: fmt.Errorf("%w (%q is in it)", ErrNotEmpty, entries[0].Name())}
-	}
-	for _, e := range entries {
-		// A directory called manifest.json is not ours: the rename at the end will say so.
-		if e.IsDir() || e.Name() != ManifestName && filepath.Ext(e.Name()) != tempSuffix {
-			continue
-		}
-		if err := d.root.Remove(e.Name()); err != nil {
-			return &WriteError{Path: filepath.Join(d.path, e.Name()), Err: err}
-		}
-	}
-	return nil
-}
+// NewPart returns a Dir for one of several captures whose files stand side by side
+// in one place: its manifest has a name of its own. The place stays open after it.
+func NewPart(at Place, manifest string) *Dir { return &Dir{at: at, manifest: manifest, part: true} }
 
 // Path returns the directory's path as it was given.
-func (d *Dir) Path() string { return d.path }
+func (d *Dir) Path() string { return d.at.Path("") }
 
-// Root returns the directory for those who keep files of their own in it.
-func (d *Dir) Root() *os.Root { return d.root }
+// Place returns where the files are.
+func (d *Dir) Place() Place { return d.at }
 
-// Create starts the file of the given name, which must not contain a separator.
-// It stands under a temporary name until [Dir.Commit]. A temporary name that
-// exists already, be it a symbolic link, is refused.
+// Create starts the file of the given name. It stands under a temporary name, or
+// under none, until [Dir.Commit].
 func (d *Dir) Create(name string) (*File, error) {
-	path := filepath.Join(d.path, name)
-	if name != filepath.Base(name) || !filepath.IsLocal(name) || name == "." {
-		return nil, &WriteError{Path: path, Err: fmt.Errorf("%q is not a file name", name)}
-	}
-	f, err := d.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := d.at.Create(name)
 	if err != nil {
-		return nil, &WriteError{Path: path, Err: err}
+		return nil, writeError(d.at.Path(name), 0, err)
 	}
-	w := newFile(name, path, f)
+	w := newFile(name, d.at.Path(name), f)
 	d.files = append(d.files, w)
 	return w, nil
 }
 
-// Commit finishes every file: all of it written, synced and renamed, in the order
-// of creation. It returns what the manifest says of them. On an error the
-// remaining temporary files are removed and the Dir is closed.
+// Commit finishes every file, side by side because disks are waited for, and then
+// gives each its name, in the order of creation. It returns what the manifest says of
+// them. On an error the files without a name are discarded and the Dir is closed.
 func (d *Dir) Commit() ([]Output, error) {
+	var wg sync.WaitGroup
+	for _, f := range d.files {
+		wg.Go(f.finish)
+	}
+	wg.Wait()
 	var outs []Output
+	var names []string
 	for len(d.files) > 0 {
 		f := d.files[0]
-		if err := d.commit(f); err != nil {
+		if err := f.publish(); err != nil {
 			d.Abort()
 			return nil, err
 		}
 		d.files = d.files[1:]
 		outs = append(outs, f.output())
+		names = append(names, f.name)
 	}
-	return outs, d.sync()
-}
-
-func (d *Dir) commit(f *File) error {
-	if err := f.finish(); err != nil {
-		return err
+	if err := d.at.Sync(names); err != nil {
+		d.Abort()
+		return nil, writeError(d.Path(), 0, err)
 	}
-	if err := d.root.Rename(f.name+tempSuffix, f.name); err != nil {
-		return &WriteError{Path: f.path, Written: f.size, Err: err}
-	}
-	return nil
-}
-
-// sync makes the renames durable. Systems that cannot sync a directory are left alone.
-func (d *Dir) sync() error {
-	h, err := d.root.Open(".")
-	if err != nil {
-		return &WriteError{Path: d.path, Err: err}
-	}
-	defer h.Close()
-	if err := h.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrPermission) {
-		return &WriteError{Path: d.path, Err: err}
-	}
-	return nil
+	return outs, nil
 }
 
 // WriteManifest writes m as the last file and closes the Dir.
@@ -148,7 +117,12 @@ func (d *Dir) WriteManifest(m *Manifest) error {
 		d.Abort()
 		return err
 	}
-	f, err := d.Create(ManifestName)
+	return d.WriteLast(text)
+}
+
+// WriteLast writes the text of the manifest as the last file and closes the Dir.
+func (d *Dir) WriteLast(text []byte) error {
+	f, err := d.Create(d.manifest)
 	if err != nil {
 		d.Abort()
 		return err
@@ -161,22 +135,32 @@ func (d *Dir) WriteManifest(m *Manifest) error {
 	return d.close()
 }
 
-// Abort removes the temporary files and closes the Dir. Files that Commit has
-// finished stay. Nobody may be writing to its files any more.
+// Abort discards the files that Commit has not finished and closes the Dir. Nobody
+// may be writing to its files any more.
 func (d *Dir) Abort() {
 	for _, f := range d.files {
 		f.abandon()
-		d.root.Remove(f.name + tempSuffix)
 	}
 	d.files = nil
 	d.close()
 }
 
 func (d *Dir) close() error {
-	if err := d.root.Close(); err != nil {
-		return &WriteError{Path: d.path, Err: err}
+	if d.part {
+		return nil
+	}
+	if err := d.at.Close(); err != nil {
+		return writeError(d.Path(), 0, err)
 	}
 	return nil
+}
+
+// writeError names path in an error that does not yet name one.
+func writeError(path string, written int64, err error) error {
+	if w, ok := errors.AsType[*WriteError](err); ok {
+		return w
+	}
+	return &WriteError{Path: path, Written: written, Err: err}
 }
 
 const (
@@ -189,7 +173,7 @@ const (
 // number of chunks.
 type File struct {
 	name, path string
-	f          *os.File
+	f          Pending
 	rows       int64
 
 	cur    []byte
@@ -206,7 +190,7 @@ type File struct {
 	closed bool
 }
 
-func newFile(name, path string, f *os.File) *File {
+func newFile(name, path string, f Pending) *File {
 	w := &File{
 		name: name, path: path, f: f, sum: sha256.New(),
 		free:   make(chan []byte, fileChunks),
@@ -298,25 +282,32 @@ func (w *File) drain() {
 	w.done.Wait()
 }
 
-func (w *File) finish() error {
+// finish has all of the file durable; a failure shows in Err.
+func (w *File) finish() {
 	w.drain()
-	err := w.Err()
-	if err == nil {
-		err = w.f.Sync()
+	if w.Err() != nil {
+		return
 	}
-	if cerr := w.f.Close(); err == nil {
-		err = cerr
+	if err := w.f.Finish(); err != nil {
+		w.setErr(writeError(w.path, w.size, err))
 	}
-	if we := (*WriteError)(nil); err != nil && !errors.As(err, &we) {
-		err = &WriteError{Path: w.path, Written: w.size, Err: err}
+}
+
+// publish gives a finished file its name, or fails with a [WriteError].
+func (w *File) publish() error {
+	if err := w.Err(); err != nil {
+		return err
 	}
-	return err
+	if err := w.f.Publish(); err != nil {
+		return writeError(w.path, w.size, err)
+	}
+	return nil
 }
 
 func (w *File) abandon() {
 	w.setErr(os.ErrClosed)
 	w.drain()
-	w.f.Close()
+	w.f.Discard()
 }
 
 func (w *File) output() Output {

@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -16,12 +17,77 @@ import (
 
 // entry is a thing to open.
 type entry struct {
-	name   string // as the user wrote it, or found below what the user wrote
-	path   string
-	blob   *blob.Object // nil: a file
-	stream bool         // can be read only once: standard input, a pipe
-	stdin  bool
-	named  bool // the user named it: not skipped when it is no capture
+	name     string // as the user wrote it, or found below what the user wrote
+	path     string
+	size     int64 // -1 where it is not known
+	modified time.Time
+	blob     *blob.Object // nil: a file
+	stream   bool         // can be read only once: standard input, a pipe
+	stdin    bool
+	named    bool // the user named it: not skipped when it is no capture
+}
+
+// Path returns where a file is; empty for what is none.
+func (f Found) Path() string { return f.path }
+
+// Stat asks for what is not known of f: size and entity tag of something remote.
+func Stat(ctx context.Context, f *Found, o Options) error {
+	if f.blob == nil || f.Size >= 0 && f.ETag != "" {
+		return nil
+	}
+	o = o.withDefaults()
+	b := *f.blob
+	if err := o.Store.Stat(ctx, &b); err != nil {
+		return fileError(f.Name, err)
+	}
+	f.blob, f.Size, f.ETag, f.size = &b, b.Size, b.ETag, b.Size
+	return nil
+}
+
+// OpenRaw opens f as it is stored.
+func OpenRaw(ctx context.Context, f Found, o Options) (io.ReadCloser, error) {
+	o = o.withDefaults()
+	if f.blob != nil {
+		return o.Store.Open(ctx, *f.blob), nil
+	}
+	if f.stream {
+		return nil, fileError(f.Name, errors.New("is not a regular file"))
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, fileError(f.Name, cause(err))
+	}
+	return file, nil
+}
+
+// A Found is a thing to read behind an argument: a file, a blob, standard input.
+type Found struct {
+	Name     string // as the user wrote it, or found below that; of a URL without its secrets
+	Size     int64  // bytes as stored, -1 where they are not known
+	Modified time.Time
+	ETag     string // of a blob, where it is known
+	Named    bool   // an argument names it; else it was found below one
+	Remote   bool   // it comes over a network
+	entry
+}
+
+// List finds what is behind the arguments of [Open], each thing once, in the order
+// of the arguments and there by name. It reads no capture.
+func List(ctx context.Context, inputs []string, o Options) ([]Found, error) {
+	o = o.withDefaults()
+	entries, err := expand(ctx, inputs, o, o.Store)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Found, 0, len(entries))
+	for _, e := range entries {
+		f := Found{Name: e.name, Size: e.size, Modified: e.modified, Named: e.named, Remote: e.blob != nil, entry: e}
+		if e.blob != nil {
+			f.ETag = e.blob.ETag
+		}
+		found = append(found, f)
+	}
+	return found, nil
 }
 
 var errNamedTwice = errors.New("named twice")
@@ -53,7 +119,7 @@ func (x *expander) arg(arg string) error {
 		if x.o.Stdin == nil {
 			return fileError(arg, errors.New("there is no standard input"))
 		}
-		x.add(entry{name: arg, stream: true, stdin: true, named: true})
+		x.add(entry{name: arg, size: -1, stream: true, stdin: true, named: true})
 		return nil
 	}
 	if blob.IsURL(arg) {
@@ -114,7 +180,7 @@ func (x *expander) url(arg string) error {
 		if o.Found && !x.wanted(o.Name, o.Size, o.Modified) {
 			continue
 		}
-		x.add(entry{name: o.Name, blob: o, named: !o.Found})
+		x.add(entry{name: o.Name, size: o.Size, modified: o.Modified, blob: o, named: !o.Found})
 	}
 	return nil
 }
@@ -134,10 +200,10 @@ func (x *expander) file(name, path string, fi os.FileInfo, named bool) error {
 		return x.dir(path)
 	case fi.Mode().IsRegular():
 		if named || x.wanted(name, fi.Size(), fi.ModTime()) {
-			x.add(entry{name: name, path: path, named: named})
+			x.add(entry{name: name, path: path, size: fi.Size(), modified: fi.ModTime(), named: named})
 		}
 	case named:
-		x.add(entry{name: name, path: path, stream: true, named: true})
+		x.add(entry{name: name, path: path, size: -1, stream: true, named: true})
 	default:
 		x.o.skipped(name, errors.New("not a regular file"))
 	}
@@ -165,7 +231,7 @@ func (x *expander) dir(root string) error {
 		case !fi.Mode().IsRegular():
 			x.o.skipped(path, errors.New("not a regular file"))
 		case x.wanted(path, fi.Size(), fi.ModTime()):
-			x.add(entry{name: path, path: path})
+			x.add(entry{name: path, path: path, size: fi.Size(), modified: fi.ModTime()})
 		}
 		return nil
 	})

@@ -21,7 +21,6 @@ type input struct {
 	entry
 	o     *Options
 	ctx   context.Context
-	store *blob.Store
 	index int32
 	in    *packet.Input
 
@@ -37,7 +36,7 @@ type input struct {
 func (n *input) open(pool *packet.Pool, hash, keep bool) error {
 	raw := &rawFile{keep: true}
 	if n.blob != nil {
-		raw.blob = n.store.Open(n.ctx, *n.blob)
+		raw.blob = n.o.Store.Open(n.ctx, *n.blob)
 		raw.r = raw.blob
 	} else {
 		var err error
@@ -51,6 +50,9 @@ func (n *input) open(pool *packet.Pool, hash, keep bool) error {
 	}
 	var err error
 	n.sniff, err = sniff(raw, n.o, n.note)
+	if raw.blob != nil {
+		n.in.ETag = raw.blob.ETag()
+	}
 	if err == nil && !n.sniff.ok {
 		err = notCapture(n.sniff.head, n.sniff.compression)
 		if n.named && len(n.sniff.head) == 0 && n.sniff.compression == "" {

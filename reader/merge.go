@@ -65,7 +65,7 @@ func (m *merge) openNow(in *input) (*cursor, error) {
 
 // peek reads the beginning of a file, to know when its turn comes, and closes it.
 func (m *merge) peek(in *input) (*cursor, error) {
-	p := &input{entry: in.entry, o: in.o, ctx: in.ctx, store: in.store, in: &packet.Input{Name: in.name}}
+	p := &input{entry: in.entry, o: in.o, ctx: in.ctx, in: &packet.Input{Name: in.name}}
 	if err := p.open(m.peeks, false, true); err != nil {
 		return nil, err
 	}

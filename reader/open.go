@@ -48,8 +48,9 @@ type Options struct {
 	// size is -1 and modified zero where they are not known.
 	// [blob.ParseWatcherPath] knows machine and time of captures of Azure.
 	Filter func(name string, size int64, modified time.Time) bool
-	// Blob says how URLs are read.
-	Blob blob.Options
+	// Store reads URLs; nil means one of its own with the zero [blob.Options].
+	// Captures that are read side by side share one.
+	Store *blob.Store
 	// ClockOffset, if not nil, says what is added to the packet times of an input
 	// before merging, nanoseconds. It is asked about every input before Open returns,
 	// and again later.
@@ -90,6 +91,9 @@ func (o Options) withDefaults() Options {
 	if o.Formats == nil {
 		o.Formats = all.Formats()
 	}
+	if o.Store == nil {
+		o.Store = blob.NewStore(blob.Options{})
+	}
 	if o.MaxOpen <= 0 {
 		o.MaxOpen = defaultMaxOpen
 	}
@@ -117,22 +121,28 @@ type Capture struct {
 // directory or glob holds beside captures is passed to Options.Skipped. ctx ends
 // the reading between batches.
 func Open(ctx context.Context, inputs []string, o Options) (*Capture, error) {
-	o = o.withDefaults()
-	store := blob.NewStore(o.Blob)
-	entries, err := expand(ctx, inputs, o, store)
+	found, err := List(ctx, inputs, o)
 	if err != nil {
 		return nil, err
 	}
+	return OpenFound(ctx, found, o)
+}
+
+// OpenFound opens what [List] has found, as [Open] does.
+func OpenFound(ctx context.Context, found []Found, o Options) (*Capture, error) {
+	o = o.withDefaults()
 	c := &Capture{m: newMerge(o)}
-	for _, e := range entries {
+	for _, f := range found {
+		e := f.entry
 		if err := ctx.Err(); err != nil {
 			c.Close()
 			return nil, err
 		}
-		in := &input{entry: e, o: &o, ctx: ctx, store: store, index: int32(len(c.inputs)), in: &packet.Input{Name: e.name}}
+		in := &input{entry: e, o: &o, ctx: ctx, index: int32(len(c.inputs)), in: &packet.Input{Name: e.name}}
 		var cur *cursor
+		var err error
 		switch {
-		case e.stream || len(entries) == 1:
+		case e.stream || len(found) == 1:
 			cur, err = c.m.openNow(in)
 		default:
 			cur, err = c.m.peek(in)

@@ -39,7 +39,7 @@ func TestURLs(t *testing.T) {
 	base, bo := web(t, files)
 	root := dir(t, map[string][]byte{"d e.cap": capture(t, 40, "d")})
 	fileURL := (&url.URL{Scheme: "file", Path: filepath.Join(root, "d e.cap")}).String()
-	res := read(t, reader.Options{Blob: bo, Hash: true}, base+"/c.cap?sig=secret", fileURL, base+"/b.cap?sig=secret", base+"/a.cap?sig=secret")
+	res := read(t, reader.Options{Store: blob.NewStore(bo), Hash: true}, base+"/c.cap?sig=secret", fileURL, base+"/b.cap?sig=secret", base+"/a.cap?sig=secret")
 	if want := "a" + strings.Repeat("b", 20000) + "cd"; res.err != nil || res.letters != want {
 		t.Fatalf("%d packets, want %d; error %v", len(res.letters), len(want), res.err)
 	}
@@ -55,9 +55,9 @@ func TestURLs(t *testing.T) {
 	for _, tt := range []struct{ input, want string }{
 		{base + "/notes?sig=secret", base + `/notes: not a capture: begins with "notes"`},
 		{base + "/a.cap?sig=other", base + "/a.cap: server answers 403 Forbidden"},
-		{"gs://x/y?sig=secret", `gs://x/y: inputs of scheme "gs" cannot be read yet; download the capture, or pipe it in`},
+		{"s3://x/y?sig=secret", `s3://x/y: S3 needs a clock to sign with`},
 	} {
-		res := read(t, reader.Options{Blob: bo}, tt.input)
+		res := read(t, reader.Options{Store: blob.NewStore(bo)}, tt.input)
 		if res.err == nil || res.err.Error() != tt.want {
 			t.Errorf("error %v, want %s", res.err, tt.want)
 		}

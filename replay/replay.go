@@ -34,6 +34,7 @@ type PacketSource func(ctx context.Context) iter.Seq2[*packet.Batch, error]
 
 // An Event is one pair on its way.
 type Event struct {
+	// Pair may be sent again in a later loop: a target does not change it.
 	Pair *exchange.Pair
 	// Seq numbers the events of a run from 0, over all loops. It is what the ledger
 	// counts and what the marker carries.
@@ -48,9 +49,9 @@ type Event struct {
 
 // An Amount is what has been sent, in each unit that a rate can be given in.
 type Amount struct {
-	Pairs   uint64
-	Packets uint64
-	Bytes   uint64 // what the rate counts: on the wire for packets, HTTP bytes else
+	Pairs   uint64 `json:"pairs"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"` // what the rate counts: on the wire for packets, HTTP bytes else
 }
 
 // A Pacer tells when to send. It is arithmetic: it reads no clock.
@@ -80,9 +81,11 @@ type Env interface {
 	// since the start of the run, or the cause where ctx has ended. How late it
 	// returns goes into the timing histogram.
 	Wait(ctx context.Context, at time.Duration, unit Amount) (intended time.Duration, err error)
-	// Start is the monotonic moment that all times of the run are counted from.
+	// Start is the monotonic moment that all times of the run are counted from. It is
+	// known from the first call of Send on, not while the target is opened.
 	Start() time.Time
-	// Marker appends the fixed-width value of the X-Replay-Id header of an event.
+	// Marker appends the fixed-width value of the X-Replay-Id header of an event, the same
+	// for its request and its response; nothing with --marker off.
 	Marker(dst []byte, e *Event, intended time.Duration) []byte
 	// Sent notes that the pair with this number has left; Failed that it has not, at
 	// which hop and why.

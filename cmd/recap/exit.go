@@ -12,6 +12,8 @@ const (
 	exitIncomplete  = 3 // complete, but some input was cut, corrupt, missing from a stream, or met a limit
 	exitOutput      = 4 // an output could not be written
 	exitInterrupted = 5
+	exitRefused     = 6 // replay refused by a safety rule
+	exitVerdict     = 7 // replay missed a limit
 )
 
 // A failure ends a command: with an exit code, what went wrong, and what to type next.

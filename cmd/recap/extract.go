@@ -16,6 +16,7 @@ import (
 	"recap/export/all"
 	"recap/pipeline"
 	"recap/pipeline/tls"
+	"recap/reader/blob"
 )
 
 const extractHelp = `Write every HTTP request/response pair of captures.
@@ -30,9 +31,14 @@ connection, HTTP or not) and, last, manifest.json: every option in force, hashes
 of inputs and outputs, and the ledger, in which each packet and each payload byte
 has its disposition. A directory without a manifest is not finished.
 
-With --each every input is a capture of its own: DIR gets a directory for each,
-named after it, and a manifest.json that lists them. One that fails does not stop
-the others. --resume leaves alone what is finished.
+INPUT and DIR may be URLs: azblob://container/prefix, s3://bucket/prefix,
+gs://bucket/prefix with the credentials of the environment, or an https:// URL with
+its signature. They are read in place and written at once.
+
+With --each every input, or set of rotated files, is a capture of its own: DIR gets
+a directory for each, named after it, or with --partition one dataset of all, and a
+manifest.json that lists them. One that fails does not stop the others. --resume
+leaves alone what is finished. docs/scale-out.md tells of many machines.
 
 Exit codes: 0 complete, 1 failure or wrong usage, 3 complete but some input was
 cut, corrupt, missing from a stream or met a limit, 4 an output could not be
@@ -43,12 +49,14 @@ const extractExamples = `  recap extract capture.pcap
   recap extract -f jsonl -o - capture.pcapng | jq -r '[.response.status, .request.url] | @tsv'
   recap extract --where 'response.status >= 500 && request.host endsWith ".corp"' mirror.pcap
   recap extract --tunnel-port vxlan=4789,8472 --body-limit 0 'mirror-*.pcap.gz'
+  recap extract --each --partition hive -o dataset --since 2026-11-20 azblob://insights-logs/subscriptions/
   ssh tap 'tcpdump -U -w - port 80' | recap extract -f jsonl -o - -`
 
 type extractCommand struct {
 	u         *ui
 	limits    limits
 	follow    following
+	chosen    selection
 	progress  choice
 	profiles  profiles
 	out       string
@@ -61,6 +69,7 @@ type extractCommand struct {
 	strict    bool
 	overwrite bool
 	resume    bool
+	batch     batchFlags
 }
 
 func newExtract(u *ui) *cobra.Command {
@@ -90,6 +99,8 @@ func newExtract(u *ui) *cobra.Command {
 	f.Var(&c.progress, "progress", "show progress on standard error; auto is only on a terminal")
 	f.BoolVar(&c.resume, "resume", false, "leave what an earlier call has finished in DIR, and do the rest; its inputs and options must be the same")
 	c.follow.register(cmd)
+	c.chosen.register(f)
+	c.batch.register(f)
 	c.limits.registerBodies(f)
 	c.limits.registerReading(f)
 	c.profiles.register(f)
@@ -98,6 +109,7 @@ func newExtract(u *ui) *cobra.Command {
 	fixedCompletion(cmd, "progress", c.progress.words)
 	_ = cmd.MarkFlagDirname("out")
 	_ = cmd.MarkFlagDirname("bodies-dir")
+	_ = cmd.MarkFlagDirname("cache")
 	return cmd
 }
 
@@ -107,6 +119,9 @@ func (c *extractCommand) toStdout() bool { return c.out == "-" }
 // check finds wrong usage before anything is read or written.
 func (c *extractCommand) check() error {
 	if err := c.follow.refuse(); err != nil {
+		return err
+	}
+	if err := c.batch.check(c.follow.each); err != nil {
 		return err
 	}
 	if c.resume && c.overwrite {
@@ -125,6 +140,9 @@ func (c *extractCommand) check() error {
 		if c.bodiesDir != "" {
 			return errStdoutBodies()
 		}
+	}
+	if blob.IsURL(c.bodiesDir) {
+		return errRemoteBodies()
 	}
 	if c.bodiesDir != "" && c.redact.value == export.RedactStrict.String() {
 		return errRedactedBodies()
@@ -193,7 +211,7 @@ func (c *extractCommand) run(cmd *cobra.Command, args []string) error {
 	if c.follow.each || c.resume {
 		return c.runTasks(cmd, args, writeOpt, opt)
 	}
-	x, err := c.extract(cmd, c.reading(cmd, args, opt, nil), writeOpt)
+	x, err := c.extract(ctx, cmd, c.reading(cmd, args, opt, nil), writeOpt)
 	if err != nil {
 		return err
 	}
@@ -204,7 +222,7 @@ func (c *extractCommand) run(cmd *cobra.Command, args []string) error {
 // reading returns how inputs are read. With a shifting the caller checks the offsets,
 // and keeps the profiles.
 func (c *extractCommand) reading(cmd *cobra.Command, inputs []string, opt pipeline.Options, shift *shifting) *reading {
-	r := &reading{u: c.u, command: cmd.CommandPath(), inputs: inputs, limits: &c.limits, options: opt,
+	r := &reading{u: c.u, command: cmd.CommandPath(), inputs: inputs, limits: &c.limits, chosen: &c.chosen, options: opt,
 		hash: !c.toStdout(), progress: c.progress.value, profiles: &c.profiles, shift: shift}
 	if shift != nil {
 		r.profiles, r.quiet = &profiles{}, true
@@ -219,9 +237,12 @@ type extraction struct {
 	manifest *export.Manifest // nil for standard output
 }
 
+// errGivenUp is the cause of a context whose capture is not to be finished, not even
+// as a partial one.
+var errGivenUp = errors.New("given up")
+
 // extract reads r and writes everything, the manifest too. The caller closes the source.
-func (c *extractCommand) extract(cmd *cobra.Command, r *reading, o writeOptions) (*extraction, error) {
-	ctx := cmd.Context()
+func (c *extractCommand) extract(ctx context.Context, cmd *cobra.Command, r *reading, o writeOptions) (*extraction, error) {
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -237,11 +258,15 @@ func (c *extractCommand) extractOpen(ctx context.Context, cmd *cobra.Command, r 
 	if !r.quiet {
 		c.warnLowered(cmd.Flags(), resolved)
 	}
-	w, err := c.openWriting(o)
+	w, err := c.openWriting(o, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.run(ctx, w.write); err != nil {
+	err = r.run(ctx, w.write)
+	if err == nil && errors.Is(context.Cause(ctx), errGivenUp) {
+		err = errGivenUp
+	}
+	if err != nil {
 		w.abort()
 		return nil, err
 	}
@@ -251,7 +276,8 @@ func (c *extractCommand) extractOpen(ctx context.Context, cmd *cobra.Command, r 
 	x := &extraction{r: r, w: w}
 	if w.dir != nil {
 		x.manifest = w.manifest(r, optionsInForce(cmd.Flags(), resolved))
-		x.manifest.Interrupted = ctx.Err() != nil
+		// Given up too late to matter: everything is there.
+		x.manifest.Interrupted = ctx.Err() != nil && !errors.Is(context.Cause(ctx), errGivenUp)
 		x.manifest.Complete = x.manifest.Complete && !x.manifest.Interrupted
 		if err := w.dir.WriteManifest(x.manifest); err != nil {
 			return nil, errOutput(err)
@@ -313,15 +339,15 @@ func (c *extractCommand) writeOptions() (writeOptions, error) {
 	return o, nil
 }
 
-func (c *extractCommand) openWriting(o writeOptions) (*writing, error) {
+func (c *extractCommand) openWriting(o writeOptions, r *reading) (*writing, error) {
 	stdout := c.u.out
 	if isTerminal(stdout) {
 		stdout = terminalJSON{stdout}
 	}
-	w, err := newWriting(o, stdout)
+	w, err := newWriting(o, r, stdout)
 	switch {
 	case errors.Is(err, export.ErrNotEmpty):
-		return nil, errNotEmpty(o.out, err)
+		return nil, errNotEmpty(blob.SafeName(o.out), err)
 	case err != nil:
 		return nil, errOutput(err)
 	}
@@ -343,7 +369,7 @@ func (t terminalJSON) Write(b []byte) (int, error) {
 func (c *extractCommand) conclude(ctx context.Context, x *extraction) error {
 	r, w := x.r, x.w
 	inputs := r.source.Inputs()
-	s := summary{inputs: inputs, skipped: r.skipped, stats: r.stats, where: c.where != "", chosen: w.tally.Total, took: r.took}
+	s := summary{inputs: inputs, skipped: r.skipped, leftOut: r.leftOut, stats: r.stats, where: c.where != "", chosen: w.tally.Total, took: r.took}
 	for _, o := range w.outputs {
 		s.outputs = append(s.outputs, output{o.Name, o.Rows, o.Size})
 		s.hasPairs = s.hasPairs || o.Name == "pairs.parquet"

@@ -110,7 +110,7 @@ func newFollowing() following {
 func (w *following) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(&w.overlap, "overlap-policy", "which copy counts where TCP segments overlap with different bytes: "+strings.Join(w.overlap.words, ", ")+"; the conflict is recorded")
-	f.Var(&w.ports, "tunnel-port", "UDP ports on which to expect a tunnel instead of its usual ones, as in vxlan=4789,8472; repeatable")
+	f.Var(&w.ports, "tunnel-port", "UDP ports on which to expect a tunnel beside its usual ones, as in vxlan=8472,9999; repeatable")
 	f.BoolVar(&w.split, "split-tunnels", false, "do not look for copies of a conversation that several taps saw, nor for its two directions in different tunnels")
 	f.BoolVar(&w.merge, "merge-tunnels", false, "take connections that differ in their tunnels only for one")
 	f.StringVar(&w.bpf, "bpf", "", "read only the packets for which `EXPR` holds, in the language of tcpdump, for example 'tcp port 80'; it sees the outermost headers")
@@ -154,7 +154,7 @@ func optionsInForce(f *pflag.FlagSet, resolved pipeline.Options) map[string]any 
 	f.VisitAll(func(flag *pflag.Flag) {
 		switch flag.Name {
 		case "help", "out", "overwrite", "workers", "progress", "strict", "cpuprofile", "memprofile", "bodies-dir", "redact-key",
-			"each", "resume", "keylog":
+			"each", "resume", "keylog", "cache", "jobs", "shard":
 			return
 		}
 		switch v := flag.Value.(type) {

@@ -20,7 +20,9 @@ Exit codes:
   1  failure or wrong usage
   3  complete, but some input was cut, corrupt, missing from a stream, or met a limit
   4  an output could not be written
-  5  interrupted; a partial manifest was written`
+  5  interrupted; a partial manifest was written
+  6  replay was refused by a safety rule
+  7  replay missed a limit`
 
 const rootExamples = `  recap info capture.pcap
   recap extract capture.pcap

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,8 @@ import (
 	"recap/export"
 	"recap/pipeline"
 	"recap/pipeline/exchange"
+	"recap/reader"
+	"recap/reader/blob"
 	"recap/reader/packet"
 )
 
@@ -21,6 +24,7 @@ const infoHelp = `Tell what is in captures, as one capture: formats, interfaces 
 time range, tunnels, protocols, hosts, the ledger, and damage; and how well they
 were taken: what is missing and why that is likely so, copies, clock jumps, and
 traffic that a filter could have left out, each with the packets that show it.
+What comes from URLs is listed with its size before any of it is read.
 
 Nothing is written but the report, on standard output. INPUT is a file, a
 directory (walked; captures are known by their content, never by their name), a
@@ -34,9 +38,11 @@ type infoCommand struct {
 	u        *ui
 	limits   limits
 	follow   following
+	chosen   selection
 	progress choice
 	profiles profiles
 	json     bool
+	list     bool
 	strict   bool
 }
 
@@ -52,9 +58,11 @@ func newInfo(u *ui) *cobra.Command {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&c.json, "json", false, "write the report as one JSON object")
+	f.BoolVar(&c.list, "list", false, "only list what would be read, with sizes, and read nothing")
 	f.BoolVar(&c.strict, "strict", false, "exit with 1 instead of 3 where the input is not whole")
 	f.Var(&c.progress, "progress", "show progress on standard error; auto is only on a terminal")
 	c.follow.register(cmd)
+	c.chosen.register(f)
 	c.limits.registerReading(f)
 	c.profiles.register(f)
 	fixedCompletion(cmd, "progress", c.progress.words)
@@ -69,6 +77,9 @@ func (c *infoCommand) run(ctx context.Context, args []string) error {
 	opt.BodyLimit = -1
 	c.follow.apply(&opt)
 	r := c.reading(args, opt)
+	if done, err := c.listFirst(ctx, r); done || err != nil {
+		return err
+	}
 	if !c.follow.each || len(args) == 0 {
 		return c.one(ctx, r)
 	}
@@ -76,7 +87,7 @@ func (c *infoCommand) run(ctx context.Context, args []string) error {
 		return err
 	}
 	shift := newShifting(&c.limits.offsets)
-	tasks, err := r.listTasks(ctx, args, shift)
+	tasks, err := r.listTasks(ctx, args, shift, false)
 	if err != nil {
 		return err
 	}
@@ -92,9 +103,9 @@ func (c *infoCommand) run(ctx context.Context, args []string) error {
 		}
 		err := t.err
 		if err == nil {
-			r := c.reading(t.inputs, opt)
-			r.shift = shift
-			err = c.one(ctx, r)
+			one := c.reading(nil, opt)
+			one.found, one.store, one.shift = t.found, r.store, shift
+			err = c.one(ctx, one)
 		}
 		switch n := exitCode(err); n {
 		case exitOutput, exitInterrupted:
@@ -113,8 +124,43 @@ func (c *infoCommand) run(ctx context.Context, args []string) error {
 	return &failure{code: code}
 }
 
+// listFirst lists what would be read, where it is asked for or comes over a network,
+// before any of it is. done says that no more is wanted.
+func (c *infoCommand) listFirst(ctx context.Context, r *reading) (done bool, err error) {
+	urls := slices.ContainsFunc(r.inputs, blob.IsURL)
+	if len(r.inputs) == 0 || !c.list && (c.json || !urls || c.follow.each) {
+		return false, nil
+	}
+	if err := r.checkFlags(); err != nil {
+		return false, err
+	}
+	if err := r.list(ctx); err != nil {
+		return false, err
+	}
+	for i := range r.found {
+		// A file that is named may tell its size only when it is asked.
+		if err := reader.Stat(ctx, &r.found[i], r.readerOptions(ctx)); err != nil {
+			return false, &failure{code: exitFailure, err: err}
+		}
+	}
+	l := listingOf(r.found, r.leftOut)
+	w := export.NamedWriter("standard output", c.u.out)
+	if c.json {
+		err = l.writeJSON(w)
+	} else {
+		err = l.write(w)
+	}
+	if err != nil {
+		return false, errOutput(err)
+	}
+	if !c.list {
+		_, err = io.WriteString(w, "\n")
+	}
+	return c.list, err
+}
+
 func (c *infoCommand) reading(inputs []string, opt pipeline.Options) *reading {
-	return &reading{u: c.u, command: "recap info", inputs: inputs, limits: &c.limits, options: opt, progress: c.progress.value, profiles: &c.profiles}
+	return &reading{u: c.u, command: "recap info", inputs: inputs, limits: &c.limits, chosen: &c.chosen, options: opt, progress: c.progress.value, profiles: &c.profiles}
 }
 
 // one reports on one capture.

@@ -58,7 +58,7 @@ func newRoot(u *ui) *cobra.Command {
 	root.SetIn(u.in)
 	root.SetOut(u.out)
 	root.SetErr(u.err)
-	root.AddCommand(newExtract(u), newInfo(u), newSlice(u), newReport(u), newVerify(u), newVersion(u))
+	root.AddCommand(newExtract(u), newInfo(u), newSlice(u), newReplay(u), newReport(u), newVerify(u), newMerge(u), newSink(u), newVersion(u))
 	root.InitDefaultCompletionCmd()
 	if shells, _, err := root.Find([]string{"completion"}); err == nil {
 		shells.Short = "Print the script that completes recap in a shell"

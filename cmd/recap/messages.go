@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"recap/export"
@@ -30,8 +31,14 @@ func (u *ui) warnf(format string, args ...any)  { u.say("warning", format, args.
 func (u *ui) hintf(format string, args ...any)  { u.say("hint", format, args...) }
 
 func (u *ui) say(kind, format string, args ...any) {
-	fmt.Fprintf(u.err, "recap: %s: %s\n", kind, printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(u.err, "recap: %s: %s\n", kind, printable(withoutQueries(fmt.Sprintf(format, args...))))
 }
+
+// queries are what follows a question mark in URLs, where signatures stand.
+var queries = regexp.MustCompile(`([a-z0-9]://[^\s?#"']*)[?#][^\s"']*`)
+
+// withoutQueries is the last line of defence: names are made safe where they come in.
+func withoutQueries(text string) string { return queries.ReplaceAllString(text, "$1") }
 
 // fail prints err and what to type next; joined errors get a line each.
 func (u *ui) fail(err error) {
@@ -132,16 +139,16 @@ func errSplitMerge() error {
 	return wrong("leave one of them out", "--split-tunnels and --merge-tunnels exclude each other")
 }
 
-func errNotYet(what, instead string) error {
-	return wrong(instead, "%s is not supported yet", what)
-}
-
 func errStdoutFormat(formats []string) error {
 	return wrong("choose one line format: --format jsonl --out -", "--out - writes one line format, not %s", andList(formats))
 }
 
 func errStdoutBodies() error {
 	return wrong("leave --bodies-dir out, or choose a directory with --out", "--bodies-dir does not go with --out -")
+}
+
+func errRemoteBodies() error {
+	return wrong("choose a directory, and copy it when recap is done", "--bodies-dir cannot be a URL")
 }
 
 func errRedactedBodies() error {
@@ -189,7 +196,35 @@ func errSeveralClocks(name string, inputs []string) error {
 	return wrong("name them as they are listed: one --clock-offset for each", "--clock-offset %s: several inputs are called so: %s", name, andList(inputs[:min(len(inputs), shownSkipped)]))
 }
 
+func errNoneSelected(n int) error {
+	return wrong("recap info --list INPUT without the selection shows what is there", "the selection leaves nothing to read: %s left out", many(n, "file", "files"))
+}
+
 // Errors of --each and --resume.
+
+func errNegative(flag string) error {
+	return wrong("recap extract --help lists the flags", "--%s must not be negative", flag)
+}
+
+func errWithoutEach() error {
+	return wrong("add --each: every input is a capture of its own then", "--partition, --jobs and --shard are about many captures")
+}
+
+func errShardIndex(name, text string, of int) error {
+	return wrong("name the shard itself, as in --shard 0/"+fmt.Sprint(of), "%s is %q, not a shard from 0 to %d", name, text, of-1)
+}
+
+func errNoShardIndex(of int) error {
+	return wrong("name the shard itself, as in --shard 0/"+fmt.Sprint(of), "--shard leaves out which, and %s is not set", orList(indexVariables))
+}
+
+func errStrange(name string) error {
+	return wrong("remove it, or extract into another directory: whoever reads the dataset reads it too", "%s: no manifest lists it", name)
+}
+
+func errMerge(dir string, err error) error {
+	return wrong("every shard of one call must have ended; run those that are missing, with --resume", "%s: %w", dir, err)
+}
 
 func errEachStdin() error {
 	return wrong("leave --each out, or name files", "--each does not go with standard input as INPUT")

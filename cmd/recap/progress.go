@@ -25,7 +25,15 @@ func isTerminal(w io.Writer) bool {
 // says that captured bytes cannot be held against it. The libraries only count:
 // the clock and the terminal are ours.
 func showProgress(w io.Writer, total int64, p *pipeline.Progress) (stop func()) {
-	bar := progressbar.NewOptions64(total,
+	start := time.Now()
+	return drawOften(newBar(w, total), total, func() (int64, string) {
+		packets := p.Packets.Load()
+		return p.Bytes.Load() + packets*recordHeader, progressText(packets, p.Pairs.Load(), time.Since(start))
+	})
+}
+
+func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionShowBytes(true),
 		progressbar.OptionUseIECUnits(true),
@@ -38,16 +46,18 @@ func showProgress(w io.Writer, total int64, p *pipeline.Progress) (stop func()) 
 		progressbar.OptionSetRenderBlankState(true),
 		progressbar.OptionShowDescriptionAtLineEnd(),
 	)
-	start := time.Now()
+}
+
+// drawOften draws what at tells, bytes and words, until stop is called.
+func drawOften(bar *progressbar.ProgressBar, total int64, at func() (int64, string)) (stop func()) {
 	draw := func() {
-		packets := p.Packets.Load()
-		bar.Describe(progressText(packets, p.Pairs.Load(), time.Since(start)))
-		at := p.Bytes.Load() + packets*recordHeader
+		n, text := at()
+		bar.Describe(text)
 		if total >= 0 {
 			// At the very end the bar would finish by itself.
-			at = min(at, total-1)
+			n = min(n, total-1)
 		}
-		_ = bar.Set64(max(at, 0))
+		_ = bar.Set64(max(n, 0))
 	}
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {

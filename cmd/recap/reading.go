@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"os"
-	"strings"
+	"errors"
 	"time"
 
 	"recap/pipeline"
 	"recap/pipeline/exchange"
 	"recap/reader"
+	"recap/reader/blob"
 	"recap/reader/packet"
 )
 
@@ -19,6 +19,9 @@ type reading struct {
 	command  string
 	inputs   []string
 	limits   *limits
+	chosen   *selection
+	store    *blob.Store    // that reads URLs; nil for one of its own
+	found    []reader.Found // the inputs, where they are listed already
 	options  pipeline.Options
 	hash     bool // hash the inputs
 	progress string
@@ -29,6 +32,7 @@ type reading struct {
 
 	source  packet.Source
 	skipped []skipped
+	leftOut int // files that the selection left out
 	stats   *pipeline.Stats
 	took    time.Duration
 	err     error // what ended the reading early; the stats are good all the same
@@ -36,9 +40,6 @@ type reading struct {
 
 // A skipped file was found, but is no capture or stands in the list already.
 type skipped struct{ name, why string }
-
-// laterSchemes are inputs that are known but cannot be read yet.
-var laterSchemes = []string{"azblob://", "https://", "http://", "s3://", "gs://"}
 
 // checkFlags finds wrong flags before anything is opened.
 func (r *reading) checkFlags() error {
@@ -50,31 +51,55 @@ func (r *reading) checkFlags() error {
 
 // readerOptions says how the inputs are read.
 func (r *reading) readerOptions(ctx context.Context) reader.Options {
-	return reader.Options{
+	if r.store == nil {
+		r.store = r.chosen.newStore(int64(r.limits.mem.size))
+	}
+	o := reader.Options{
 		MaxPacket:     int(r.limits.maxPacket.size),
 		MaxBlock:      int(r.limits.maxBlock.size),
 		MaxInputBytes: int64(r.limits.maxInput),
 		ZstdWindow:    int64(r.limits.fileWindow.size),
 		Hash:          r.hash,
 		Stdin:         interruptible(ctx, r.u.in),
-		Skipped:       func(name string, why error) { r.skipped = append(r.skipped, skipped{name, why.Error()}) },
+		Store:         r.store,
+		Skipped:       r.skip,
 	}
+	r.chosen.apply(&o)
+	return o
+}
+
+// skip notes what was found and is not read.
+func (r *reading) skip(name string, why error) {
+	if errors.Is(why, reader.ErrFiltered) {
+		r.leftOut++
+		return
+	}
+	r.skipped = append(r.skipped, skipped{name, why.Error()})
+}
+
+// list finds what is behind the inputs.
+func (r *reading) list(ctx context.Context) error {
+	if r.found != nil {
+		return nil
+	}
+	found, err := reader.List(ctx, r.inputs, r.readerOptions(ctx))
+	if err == nil && len(found) == 0 && r.leftOut > 0 {
+		return errNoneSelected(r.leftOut)
+	}
+	if err != nil {
+		return &failure{code: exitFailure, err: err}
+	}
+	r.found = found
+	return nil
 }
 
 // open opens the inputs, so that a wrong name costs nothing. The caller closes r.source.
 func (r *reading) open(ctx context.Context) error {
-	if len(r.inputs) == 0 {
+	if len(r.inputs) == 0 && len(r.found) == 0 {
 		return errNoInput(r.command)
 	}
 	if err := r.checkFlags(); err != nil {
 		return err
-	}
-	for _, name := range r.inputs {
-		for _, scheme := range laterSchemes {
-			if strings.HasPrefix(name, scheme) {
-				return errNotYet("reading from "+scheme, "download the capture, or pipe it in with - as INPUT")
-			}
-		}
 	}
 	setMemory(int64(r.limits.mem.size))
 	shift := r.shift
@@ -83,7 +108,10 @@ func (r *reading) open(ctx context.Context) error {
 	}
 	o := r.readerOptions(ctx)
 	o.ClockOffset = shift.of
-	source, err := reader.Open(ctx, r.inputs, o)
+	if err := r.list(ctx); err != nil {
+		return err
+	}
+	source, err := reader.OpenFound(ctx, r.found, o)
 	if err != nil {
 		return &failure{code: exitFailure, err: err}
 	}
@@ -121,13 +149,16 @@ func (r *reading) run(ctx context.Context, out func(*exchange.Batch) error) erro
 // total is the size of all inputs in bytes, or -1 where it cannot be held against
 // captured bytes: compressed files, pipes.
 func (r *reading) total() int64 {
-	var sum int64
+	compressed := map[string]bool{}
 	for _, in := range r.source.Inputs() {
-		info, err := os.Stat(in.Name)
-		if err != nil || !info.Mode().IsRegular() || in.Compression != "" {
+		compressed[in.Name] = in.Compression != ""
+	}
+	var sum int64
+	for _, f := range r.found {
+		if f.Size < 0 || compressed[f.Name] {
 			return -1
 		}
-		sum += info.Size()
+		sum += f.Size
 	}
 	return sum
 }

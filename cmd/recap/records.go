@@ -214,14 +214,19 @@ func readLines[T any](dir *os.Root, f func(*T) error) error {
 		return err
 	}
 	defer file.Close()
-	d := json.NewDecoder(bufio.NewReaderSize(file, 1<<20))
+	return decodeLines(pairsJSONL, bufio.NewReaderSize(file, 1<<20), f)
+}
+
+// decodeLines calls f with each row of JSON lines; name is for errors.
+func decodeLines[T any](name string, r io.Reader, f func(*T) error) error {
+	d := json.NewDecoder(r)
 	for n := 1; ; n++ {
 		row := new(T)
 		switch err := d.Decode(row); {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return fmt.Errorf("%s: row %d: %w", pairsJSONL, n, err)
+			return fmt.Errorf("%s: row %d: %w", name, n, err)
 		}
 		if err := f(row); err != nil {
 			return err
@@ -229,8 +234,23 @@ func readLines[T any](dir *os.Root, f func(*T) error) error {
 	}
 }
 
-// parquetRows is how many rows are read at a time: bodies may be large.
-const parquetRows = 64
+// parquetRows and parquetBytes bound how much is read at a time: bodies may be large.
+const (
+	parquetRows  = 64
+	parquetBytes = 8 << 20
+)
+
+// rowsAtATime is how many rows of a table, of middling size, keep to the bounds.
+func rowsAtATime(table *parquet.File) int64 {
+	var rows, size int64
+	for _, g := range table.Metadata().RowGroups {
+		rows, size = rows+g.NumRows, size+g.TotalByteSize
+	}
+	if rows <= 0 || size <= 0 {
+		return parquetRows
+	}
+	return min(max(parquetBytes/(size/rows+1), 1), parquetRows)
+}
 
 func readParquet[T any](dir *os.Root, name string, f func(*T) error) (err error) {
 	file, err := openRegular(dir.Open, dir.Lstat, name)
@@ -254,8 +274,8 @@ func readParquet[T any](dir *os.Root, name string, f func(*T) error) (err error)
 	}
 	rows := parquet.NewGenericReader[T](table)
 	defer rows.Close()
-	for at := int64(1); ; {
-		page := make([]T, parquetRows)
+	for at, size := int64(1), rowsAtATime(table); ; {
+		page := make([]T, size)
 		n, err := rows.Read(page)
 		for i := range page[:n] {
 			if err := f(&page[i]); err != nil {

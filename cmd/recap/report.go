@@ -19,6 +19,7 @@ import (
 type summary struct {
 	inputs    []*packet.Input
 	skipped   []skipped
+	leftOut   int // by the selection
 	stats     *pipeline.Stats
 	where     bool  // --where chose among the pairs
 	chosen    int64 // pairs that it chose
@@ -51,6 +52,9 @@ func (u *ui) summarize(s summary) {
 	t.row("incomplete", counted(s.stats.Reasons, 8)...)
 	t.row("lost", lostParts(s.inputs)...)
 	t.row("skipped", skippedParts(s.skipped)...)
+	if s.leftOut > 0 {
+		t.row("left out", many(s.leftOut, "file", "files")+" by the selection")
+	}
 	t.row("wrote", outputParts(s)...)
 	if s.bodies != "" {
 		t.row("bodies", s.bodies+":", many(s.bodyFiles, "new file", "new files")+",", bytesText(s.bodyBytes))
@@ -758,7 +762,10 @@ var unusedWords = map[string]string{
 // An eachSummary is what extract --each tells at its end.
 type eachSummary struct {
 	dir                    string
+	dataset                bool   // all in one table
+	manifest               string // empty for the usual one
 	skipped                []skipped
+	leftOut                int // by the selection
 	parts, whole, resumed  int
 	damaged, failed        int
 	pairs, flows, packets  int64
@@ -810,7 +817,22 @@ func (u *ui) summarizeEach(s *eachSummary) {
 	t.row("damaged", someNames(s.damagedNames)...)
 	t.row("failed", someNames(s.failures)...)
 	t.row("skipped", skippedParts(s.skipped)...)
-	t.row("wrote", s.dir+":", "a directory for each input, "+export.ManifestName)
+	if s.leftOut > 0 {
+		t.row("left out", many(s.leftOut, "file", "files")+" by the selection")
+	}
+	what := "a directory for each input, "
+	if s.dataset {
+		what = "one dataset of all, "
+	}
+	t.row("wrote", s.dir+":", what+cmp.Or(s.manifest, export.ManifestName))
+	io.WriteString(u.err, t.b.String())
+}
+
+// merged tells that shards were joined.
+func (u *ui) merged(dir string, shards int, m *eachManifest) {
+	var t sheet
+	t.row("merged", many(shards, "shard", "shards")+",", many(m.Total.Parts, "capture", "captures")+",", many(m.Total.Pairs, "pair", "pairs"))
+	t.row("wrote", dir+": "+export.ManifestName)
 	io.WriteString(u.err, t.b.String())
 }
 

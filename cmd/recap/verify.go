@@ -9,12 +9,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"recap/export"
+	"recap/pipeline"
+	"recap/reader"
+	"recap/reader/blob"
 )
 
 const verifyHelp = `Read the inputs and outputs of an output directory again and hold size and SHA-256
@@ -25,7 +30,8 @@ directory. Exit code 0: everything is as it was; 1: something differs or an outp
 is missing; 3: the outputs are as they were, but an input could not be checked.`
 
 type verifyCommand struct {
-	u *ui
+	u      *ui
+	chosen selection
 }
 
 func newVerify(u *ui) *cobra.Command {
@@ -56,22 +62,37 @@ type check struct {
 const maxManifest = 1 << 30
 
 func (c *verifyCommand) run(ctx context.Context, dir string) error {
-	root, err := os.OpenRoot(dir)
+	at, err := openExisting(&c.chosen, dir)
+	dir = blob.SafeName(dir)
 	if err != nil {
 		return errNoManifest(dir, err)
 	}
-	defer root.Close()
-	m, err := readManifest(root)
+	defer at.Close()
+	v := &verification{c: c, at: at, o: reader.Options{Store: c.chosen.newStore(pipeline.DefaultMem)}}
+	m, err := manifestAt(at, export.ManifestName)
 	if errors.Is(err, errParts) {
-		return c.runParts(ctx, dir, root)
+		return v.parts(ctx, dir)
 	}
 	if err != nil {
 		return errNoManifest(dir, err)
 	}
+	return v.one(ctx, dir, "", m, true)
+}
+
+// A verification checks what is in one place.
+type verification struct {
+	c  *verifyCommand
+	at export.Place
+	o  reader.Options
+}
+
+// one checks the outputs, named from base, and inputs of one manifest. own says that
+// nothing else belongs in base.
+func (v *verification) one(ctx context.Context, shown, base string, m *export.Manifest, own bool) error {
 	var checks []check
 	for _, o := range m.Outputs {
 		e := check{kind: "output", name: o.Name}
-		e.err = compareFile(ctx, func() (*os.File, error) { return openRegular(root.Open, root.Lstat, o.Name) }, o.Size, o.SHA256)
+		e.err = v.output(ctx, path.Join(base, filepath.ToSlash(o.Name)), o)
 		e.bad = e.err != nil
 		checks = append(checks, e)
 	}
@@ -83,7 +104,7 @@ func (c *verifyCommand) run(ctx context.Context, dir string) error {
 		case in.SHA256 == nil:
 			e.err = errNoHash
 		default:
-			e.err = compareFile(ctx, func() (*os.File, error) { return openRegular(os.Open, os.Stat, in.Name) }, in.Size, *in.SHA256)
+			e.err = v.input(ctx, in)
 			e.bad = errors.Is(e.err, errDiffers)
 		}
 		checks = append(checks, e)
@@ -91,13 +112,55 @@ func (c *verifyCommand) run(ctx context.Context, dir string) error {
 	if ctx.Err() != nil {
 		return errInterrupted("")
 	}
-	return c.u.verified(dir, m, checks, unlisted(root, m))
+	var extra []string
+	if own {
+		extra = v.unlisted(base, m)
+	}
+	return v.c.u.verified(shown, m, checks, extra)
 }
 
-// runParts checks every part of a directory that --each has made, and that each has
+func (v *verification) output(ctx context.Context, name string, o export.Output) error {
+	f, size, err := v.at.Open(name)
+	if err != nil {
+		return cause(err)
+	}
+	defer f.Close()
+	if size != o.Size {
+		return fmt.Errorf("%w: %s bytes, not %s", errDiffers, count(size), count(o.Size))
+	}
+	return compareStream(ctx, f, o.Size, o.SHA256)
+}
+
+// input checks a file, or a blob that can be read with what the environment has.
+func (v *verification) input(ctx context.Context, in export.ManifestInput) error {
+	if !blob.IsURL(in.Name) {
+		return compareFile(ctx, func() (*os.File, error) {
+			return openRegular(os.Open, os.Stat, strings.TrimPrefix(in.Name, "file://"))
+		}, in.Size, *in.SHA256)
+	}
+	found, err := reader.List(ctx, []string{in.Name}, v.o)
+	if err != nil || len(found) != 1 {
+		return cmpErr(err, errGone)
+	}
+	r, err := reader.OpenRaw(ctx, found[0], v.o)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return compareStream(ctx, r, in.Size, *in.SHA256)
+}
+
+func cmpErr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// parts checks every part of a directory that --each has made, and that each has
 // the manifest that the one above lists.
-func (c *verifyCommand) runParts(ctx context.Context, dir string, root *os.Root) error {
-	m, err := readEachManifest(root)
+func (v *verification) parts(ctx context.Context, dir string) error {
+	m, err := readEachManifest(v.at, export.ManifestName)
 	if err != nil {
 		return errNoManifest(dir, err)
 	}
@@ -107,30 +170,23 @@ func (c *verifyCommand) runParts(ctx context.Context, dir string, root *os.Root)
 			code = n
 		}
 	}
+	listed := map[string]bool{}
 	for _, p := range m.Parts {
 		if p.Manifest == nil {
-			c.u.partWithout(p.Part, p.Error)
+			v.c.u.partWithout(p.Part, p.Error)
 			worse(&failure{code: exitIncomplete})
 			continue
 		}
-		path := filepath.Join(filepath.FromSlash(p.Part), export.ManifestName)
-		text, err := root.ReadFile(path)
-		if err == nil && fmt.Sprintf("%x", sha256.Sum256(text)) != *p.Manifest {
-			err = fmt.Errorf("%w from the one that the manifest above lists", errDiffers)
-		}
-		if err != nil {
-			err = errNoManifest(filepath.Join(dir, path), err)
-			c.u.fail(err)
-			worse(err)
-			continue
-		}
-		c.u.part(p.Part)
-		err = c.run(ctx, filepath.Join(dir, filepath.FromSlash(p.Part)))
-		c.u.fail(err)
+		err := v.part(ctx, &p, listed)
+		v.c.u.fail(err)
 		worse(err)
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	if err := v.strange(listed, m); err != nil {
+		v.c.u.fail(err)
+		worse(err)
 	}
 	if code == exitOK {
 		return nil
@@ -138,8 +194,50 @@ func (c *verifyCommand) runParts(ctx context.Context, dir string, root *os.Root)
 	return &failure{code: code}
 }
 
-func readEachManifest(root *os.Root) (*eachManifest, error) {
-	f, err := openRegular(root.Open, root.Lstat, export.ManifestName)
+func (v *verification) part(ctx context.Context, p *eachPart, listed map[string]bool) error {
+	name := p.manifestFile()
+	shown := v.at.Path(name)
+	sum, err := hashOf(v.at, name)
+	if err == nil && sum != *p.Manifest {
+		err = fmt.Errorf("%w from the one that the manifest above lists", errDiffers)
+	}
+	if err != nil {
+		return errNoManifest(shown, err)
+	}
+	m, err := manifestAt(v.at, name)
+	if err != nil {
+		return errNoManifest(shown, err)
+	}
+	v.c.u.part(p.Part)
+	if p.File != "" {
+		for _, o := range m.Outputs {
+			listed[o.Name] = true
+		}
+		return v.one(ctx, shown, "", m, false)
+	}
+	return v.one(ctx, v.at.Path(p.Part), p.Part, m, true)
+}
+
+// strange finds data in a dataset that no manifest vouches for: whoever reads the
+// table reads them as well.
+func (v *verification) strange(listed map[string]bool, m *eachManifest) error {
+	if len(listed) == 0 {
+		return nil
+	}
+	names, err := v.at.List()
+	if err != nil {
+		return errNoManifest(v.at.Path(""), err)
+	}
+	for _, name := range names {
+		if partID.MatchString(name) && !listed[name] && path.Dir(name) != manifestsDir {
+			return errStrange(v.at.Path(name))
+		}
+	}
+	return nil
+}
+
+func readEachManifest(at export.Place, name string) (*eachManifest, error) {
+	f, _, err := at.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +246,11 @@ func readEachManifest(root *os.Root) (*eachManifest, error) {
 	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(m); err != nil {
 		return nil, err
 	}
+	if m.Format != eachFormat {
+		return nil, fmt.Errorf("manifest of format %q, not %q", m.Format, eachFormat)
+	}
 	for _, p := range m.Parts {
-		if name := filepath.FromSlash(p.Part); !filepath.IsLocal(name) || name == "." {
+		if name := filepath.FromSlash(p.manifestFile()); !filepath.IsLocal(name) || filepath.Dir(name) == "." {
 			return nil, fmt.Errorf("part %q is not below it", p.Part)
 		}
 	}
@@ -162,23 +263,14 @@ func readManifest(root *os.Root) (*export.Manifest, error) {
 		return nil, err
 	}
 	defer f.Close()
-	m := new(export.Manifest)
-	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(m); err != nil {
-		return nil, err
-	}
-	if m.Format == eachFormat {
-		return nil, errParts
-	}
-	if m.Format != export.ManifestFormat {
-		return nil, fmt.Errorf("manifest of format %q, not %q", m.Format, export.ManifestFormat)
-	}
-	return m, nil
+	return decodeManifest(f)
 }
 
 var (
 	errParts    = errors.New("it holds a directory for each input: name one of those")
 	errDiffers  = errors.New("differs")
 	errWasStdin = errors.New("was standard input")
+	errGone     = errors.New("is not there")
 	errNoHash   = errors.New("was not read to its end, so that there is no hash of it")
 )
 
@@ -213,14 +305,21 @@ func compareFile(ctx context.Context, open func() (*os.File, error), size int64,
 	if info.Size() != size {
 		return fmt.Errorf("%w: %s bytes, not %s", errDiffers, count(info.Size()), count(size))
 	}
+	return compareStream(ctx, f, size, sum)
+}
+
+// compareStream returns nil where r gives bytes of this number and hash.
+func compareStream(ctx context.Context, r io.Reader, size int64, sum string) error {
 	h := sha256.New()
+	var read int64
 	buf := make([]byte, 1<<20)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := f.Read(buf)
+		n, err := r.Read(buf)
 		h.Write(buf[:n])
+		read += int64(n)
 		if err == io.EOF {
 			break
 		}
@@ -228,24 +327,34 @@ func compareFile(ctx context.Context, open func() (*os.File, error), size int64,
 			return cause(err)
 		}
 	}
+	if read != size {
+		return fmt.Errorf("%w: %s bytes, not %s", errDiffers, count(read), count(size))
+	}
 	if got := fmt.Sprintf("%x", h.Sum(nil)); got != sum {
 		return fmt.Errorf("%w: SHA-256 %s, not %s", errDiffers, got, sum)
 	}
 	return nil
 }
 
-// unlisted returns the files of the directory that its manifest does not vouch for.
-func unlisted(root *os.Root, m *export.Manifest) []string {
-	entries, err := fs.ReadDir(root.FS(), ".")
+// unlisted returns the files in base that its manifest does not vouch for.
+func (v *verification) unlisted(base string, m *export.Manifest) []string {
+	all, err := v.at.List()
 	if err != nil {
 		return nil
 	}
 	var names []string
-	for _, e := range entries {
-		listed := e.Name() == export.ManifestName ||
-			slices.ContainsFunc(m.Outputs, func(o export.Output) bool { return filepath.ToSlash(o.Name) == e.Name() })
-		if !listed {
-			names = append(names, e.Name())
+	for _, name := range all {
+		if base != "" {
+			var below bool
+			if name, below = strings.CutPrefix(name, base+"/"); !below {
+				continue
+			}
+		}
+		first, _, _ := strings.Cut(name, "/")
+		listed := name == export.ManifestName ||
+			slices.ContainsFunc(m.Outputs, func(o export.Output) bool { return filepath.ToSlash(o.Name) == name })
+		if !listed && !slices.Contains(names, first) {
+			names = append(names, first)
 		}
 	}
 	return names

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"runtime"
 
 	"recap/export"
 	"recap/export/all"
@@ -22,6 +21,8 @@ type writeOptions struct {
 	redact    export.Redaction
 	redactKey []byte
 	sinks     export.Options
+	// open, if not nil, opens the directory for one of many captures, and names its files.
+	open func(r *reading) (*export.Dir, func(all.Format) string, error)
 }
 
 // A writing is where pairs and connections go: a directory of files, or standard output.
@@ -44,7 +45,7 @@ type part struct {
 }
 
 // newWriting opens the outputs.
-func newWriting(o writeOptions, stdout io.Writer) (*writing, error) {
+func newWriting(o writeOptions, r *reading, stdout io.Writer) (*writing, error) {
 	chosen, err := all.Choose(o.formats)
 	if err != nil {
 		return nil, err
@@ -63,11 +64,18 @@ func newWriting(o writeOptions, stdout io.Writer) (*writing, error) {
 		}
 		return w, nil
 	}
-	if w.dir, err = export.OpenDir(o.out, o.overwrite); err != nil {
+	name := func(f all.Format) string { return f.File }
+	if o.open != nil {
+		w.dir, name, err = o.open(r)
+	} else {
+		w.dir, err = openDir(r.chosen, o.out, o.overwrite)
+	}
+	if err != nil {
+		w.close()
 		return nil, err
 	}
 	for _, f := range chosen {
-		file, err := w.dir.Create(f.File)
+		file, err := w.dir.Create(name(f))
 		if err != nil {
 			w.abort()
 			return nil, err
@@ -154,7 +162,7 @@ func (w *writing) abort() {
 // manifest returns what manifest.json will say.
 func (w *writing) manifest(r *reading, options map[string]any) *export.Manifest {
 	m := &export.Manifest{
-		Tool:     export.Tool{Name: "recap", Version: toolVersion, Commit: sourceRevision(), Go: runtime.Version()},
+		Tool:     tool(),
 		Options:  options,
 		Ledger:   export.LedgerOf(&r.stats.Ledger),
 		Complete: r.err == nil && !r.stats.Incomplete,

@@ -4,6 +4,7 @@
 package bodies
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -123,14 +124,10 @@ func (s *Sink) folder(dir string) error {
 // write writes body under a temporary name and renames it: a link that somebody
 // planted under either name is refused or replaced, never followed.
 func (s *Sink) write(file string, body []byte) (int64, error) {
-	tmp := file + ".recap-tmp"
-	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := s.root.OpenFile(tmp, flags, fileMode)
-	if errors.Is(err, fs.ErrExist) { // of a run that was killed, or planted
-		if err = s.root.Remove(tmp); err == nil {
-			f, err = s.root.OpenFile(tmp, flags, fileMode)
-		}
-	}
+	// Several processes may keep their bodies in one place, the same ones too: each
+	// has a temporary file of its own.
+	tmp := fmt.Sprintf("%s.%s.recap-tmp", file, rand.Text())
+	f, err := s.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return 0, err
 	}

@@ -54,7 +54,7 @@ func shown(s string) string {
 // parameter of the media type, and else the name of the first element of the body.
 func soapCall(r *exchange.Request) exchange.Call {
 	c := exchange.Call{Version: "1.1", Batch: 1}
-	if hasType(r.ContentType, "", "application/soap+xml") {
+	if startsFold(r.ContentType, "application/soap+xml") {
 		c.Version = "1.2"
 		if _, params, err := mime.ParseMediaType(r.ContentType); err == nil {
 			c.Operation = params["action"]
@@ -91,8 +91,8 @@ func soapElement(b []byte) string {
 }
 
 // isEnvelope reports whether b, the body of a request of an XML type, is a SOAP envelope.
-func isEnvelope(contentType string, b []byte) bool {
-	if !TypeIs(contentType, "text/xml") && !TypeIs(contentType, "application/xml") {
+func isEnvelope(mediaType string, b []byte) bool {
+	if !fold(mediaType, "text/xml") && !fold(mediaType, "application/xml") {
 		return false
 	}
 	b = b[:min(len(b), 1<<10)]

@@ -16,47 +16,62 @@ func Kind(p *exchange.Pair, websocket bool) string {
 }
 
 func kindOf(p *exchange.Pair, websocket bool) string {
-	req, resp := &p.Request, &p.Response
+	asked, answered := MediaType(p.Request.ContentType), MediaType(p.Response.ContentType)
 	switch {
 	case websocket:
 		return "websocket"
-	case TypeIs(resp.ContentType, "text/event-stream"):
+	case fold(answered, "text/event-stream"):
 		return "sse"
-	case hasType(req.ContentType, resp.ContentType, "application/grpc"):
+	case startsFold(asked, "application/grpc"), startsFold(answered, "application/grpc"):
 		return "grpc"
-	case TypeIs(req.ContentType, "application/graphql"), TypeIs(resp.ContentType, "application/graphql-response+json"), strings.HasSuffix(req.Path, "/graphql"):
+	case fold(asked, "application/graphql"), fold(answered, "application/graphql-response+json"), strings.HasSuffix(p.Request.Path, "/graphql"):
 		return "graphql"
-	case hasType(req.ContentType, resp.ContentType, "application/soap+xml"), field(req.Headers, "soapaction"), isEnvelope(req.ContentType, req.Body):
+	case startsFold(asked, "application/soap+xml"), startsFold(answered, "application/soap+xml"),
+		field(p.Request.Headers, "soapaction"), isEnvelope(asked, p.Request.Body):
 		return "soap"
-	case structured(req.ContentType), structured(resp.ContentType):
+	case structured(asked), structured(answered):
 		return "rest"
 	}
 	return "other"
 }
 
-func hasType(a, b, want string) bool {
-	return len(a) >= len(want) && strings.EqualFold(a[:len(want)], want) || len(b) >= len(want) && strings.EqualFold(b[:len(want)], want)
+// fold and startsFold compare ASCII letters of either case; the length and the last
+// letter come first, since nearly all that is compared differs in them.
+func fold(v, want string) bool { return len(v) == len(want) && strings.EqualFold(v, want) }
+
+func startsFold(v, want string) bool {
+	n := len(want)
+	return len(v) >= n && v[n-1]|0x20 == want[n-1] && strings.EqualFold(v[:n], want)
+}
+
+// MediaType returns a Content-Type value without its parameters.
+func MediaType(v string) string {
+	if i := strings.IndexByte(v, ';'); i >= 0 {
+		v = v[:i]
+	}
+	return strings.TrimSpace(v)
 }
 
 // TypeIs compares a media type without its parameters.
-func TypeIs(v, want string) bool {
-	v, _, _ = strings.Cut(v, ";")
-	return strings.EqualFold(strings.TrimSpace(v), want)
-}
+func TypeIs(v, want string) bool { return fold(MediaType(v), want) }
 
 // structured reports whether a media type is one that programs exchange.
-func structured(v string) bool {
-	if v == "" {
+func structured(mediaType string) bool {
+	i := max(strings.LastIndexByte(mediaType, '/'), strings.LastIndexByte(mediaType, '+'))
+	if i < 0 {
 		return false
 	}
-	v, _, _ = strings.Cut(v, ";")
-	v = strings.TrimSpace(v)
-	if i := strings.LastIndexAny(v, "/+"); i >= 0 {
-		switch s := v[i+1:]; {
-		case strings.EqualFold(s, "json"), strings.EqualFold(s, "xml"), strings.EqualFold(s, "x-protobuf"),
-			strings.EqualFold(s, "msgpack"), strings.EqualFold(s, "x-ndjson"), strings.EqualFold(s, "cbor"):
-			return true
-		}
+	switch s := mediaType[i+1:]; len(s) {
+	case 3:
+		return fold(s, "xml")
+	case 4:
+		return fold(s, "json") || fold(s, "cbor")
+	case 7:
+		return fold(s, "msgpack")
+	case 8:
+		return fold(s, "x-ndjson")
+	case 10:
+		return fold(s, "x-protobuf")
 	}
 	return false
 }

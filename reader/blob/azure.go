@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -111,7 +109,7 @@ func (s *Store) findAzure(ctx context.Context, rest string) ([]Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.find(ctx, a.client.NewContainerClient(name), schemeAzure+"://"+name+"/", prefix)
+	return s.find(ctx, &azureContainer{s, a.client.NewContainerClient(name)}, schemeAzure+"://"+name+"/", prefix)
 }
 
 // findSigned takes https://account/container/directory/?signature.
@@ -123,68 +121,22 @@ func (s *Store) findSigned(ctx context.Context, u *url.URL) ([]Object, error) {
 	if prefix != "" {
 		prefix += "/"
 	}
-	c, err := container.NewClientWithNoCredential((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: name, RawQuery: u.RawQuery}).String(),
-		&container.ClientOptions{ClientOptions: s.clientOptions()})
-	if err != nil {
-		return nil, errors.New("URL cannot be used")
-	}
-	return s.find(ctx, c, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/" + name + "/"}).String(), prefix)
-}
-
-// find lists a container. A blob of exactly the name is that one; else everything
-// below it as a directory; else everything that begins so. A glob is matched
-// against whole names.
-func (s *Store) find(ctx context.Context, c *container.Client, base, prefix string) ([]Object, error) {
-	glob, from := "", prefix
-	if i := strings.IndexAny(prefix, "*?["); i >= 0 {
-		glob, from = prefix, prefix[:i]
-		if _, err := path.Match(glob, ""); err != nil {
-			return nil, err
-		}
-	}
-	all, err := s.list(ctx, c, base, from)
-	if e, ok := errors.AsType[*statusError](err); ok && e.status == http.StatusForbidden && glob == "" && path.Base(prefix) != "." && !strings.HasSuffix(prefix, "/") {
-		// A signature for one blob does not allow to list.
-		return []Object{s.object(c, base, prefix)}, nil
-	}
+	c, err := s.signedContainer(u, name)
 	if err != nil {
 		return nil, err
 	}
-	name := func(o Object) string { return strings.TrimPrefix(o.Name, base) }
-	keep := func(ok func(name string) bool) (out []Object) {
-		for _, o := range all {
-			if ok(name(o)) {
-				out = append(out, o)
-			}
-		}
-		return out
-	}
-	switch {
-	case glob != "":
-		all = keep(func(n string) bool { ok, _ := path.Match(glob, n); return ok })
-	case prefix != "" && !strings.HasSuffix(prefix, "/"):
-		if one := keep(func(n string) bool { return n == prefix }); len(one) == 1 {
-			one[0].Found = false
-			return one, nil
-		}
-		if below := keep(func(n string) bool { return strings.HasPrefix(n, prefix+"/") }); len(below) > 0 {
-			all = below
-		}
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no blob is there")
-	}
-	return all, nil
+	return s.find(ctx, c, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/" + name + "/"}).String(), prefix)
 }
 
 // maxListed bounds the memory of a listing.
 const maxListed = 1 << 20
 
-// list returns the blobs whose names begin with prefix.
-func (s *Store) list(ctx context.Context, c *container.Client, base, prefix string) ([]Object, error) {
+// list returns the first blobs whose names begin with prefix; 0 is all of them.
+func (a *azureContainer) list(ctx context.Context, prefix string, most int) ([]Object, error) {
+	s, c := a.s, a.c
 	var out []Object
 	pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
-	for pager.More() {
+	for pager.More() && (most == 0 || len(out) < most) {
 		var page container.ListBlobsFlatResponse
 		err := s.again(ctx, func(ctx context.Context) (err error) {
 			page, err = pager.NextPage(ctx)
@@ -197,8 +149,7 @@ func (s *Store) list(ctx context.Context, c *container.Client, base, prefix stri
 			if b.Name == nil {
 				continue
 			}
-			o := s.object(c, base, *b.Name)
-			o.Found = true
+			o := a.object(*b.Name)
 			if p := b.Properties; p != nil {
 				if p.ContentLength != nil {
 					o.Size = *p.ContentLength
@@ -207,7 +158,7 @@ func (s *Store) list(ctx context.Context, c *container.Client, base, prefix stri
 					o.Modified = *p.LastModified
 				}
 				if p.ETag != nil {
-					o.etag = quoted(string(*p.ETag))
+					o.ETag = quoted(string(*p.ETag))
 				}
 			}
 			if out = append(out, o); len(out) > maxListed {
@@ -227,8 +178,8 @@ func quoted(etag string) string {
 	return `"` + etag + `"`
 }
 
-func (s *Store) object(c *container.Client, base, name string) Object {
-	return Object{Name: base + name, Size: -1, get: &azure{c.NewBlobClient(name)}}
+func (a *azureContainer) object(name string) Object {
+	return Object{Name: name, Size: -1, get: &azure{a.c.NewBlobClient(name)}}
 }
 
 // azure reads a blob by Azure's library.

@@ -9,9 +9,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 
 	"recap/reader/blob"
+	"recap/reader/blob/blobtest"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -39,51 +37,9 @@ func hangUp(w http.ResponseWriter) {
 	conn.Close()
 }
 
-// The account and key that every Azurite has; they are in its documentation.
-const (
-	devAccount = "devstoreaccount1"
-	devKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-)
-
-// azurite starts an emulator on the loopback interface and returns its endpoint.
-func azurite(t *testing.T) string {
-	t.Helper()
-	name, err := exec.LookPath("azurite-blob")
-	if dir := os.Getenv("AZURITE_BIN"); err != nil && dir != "" {
-		name, err = exec.LookPath(filepath.Join(dir, "azurite-blob"))
-	}
-	if err != nil {
-		t.Skip("SKIPPED: no azurite-blob here; `npm install -g azurite`, or set AZURITE_BIN to the directory of its commands, to run this test")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	cmd := exec.Command(name, "--skipApiVersionCheck", "--loose", "--silent", "--disableTelemetry", "--location", t.TempDir(), "--blobHost", "127.0.0.1", "--blobPort", fmt.Sprint(port))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for range 300 {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			c.Close()
-			return fmt.Sprintf("http://127.0.0.1:%d/%s", port, devAccount)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatal("azurite did not start")
-	return ""
-}
-
 func TestAzurite(t *testing.T) {
-	endpoint := azurite(t)
-	connection := "DefaultEndpointsProtocol=http;AccountName=" + devAccount + ";AccountKey=" + devKey + ";BlobEndpoint=" + endpoint + ";"
+	endpoint := blobtest.Azurite(t)
+	connection := blobtest.Connection(endpoint)
 	client, err := azblob.NewClientFromConnectionString(connection, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +104,7 @@ func TestAzurite(t *testing.T) {
 	})
 
 	t.Run("signature", func(t *testing.T) {
-		cred, err := container.NewSharedKeyCredential(devAccount, devKey)
+		cred, err := container.NewSharedKeyCredential(blobtest.AzuriteAccount, blobtest.AzuriteKey)
 		if err != nil {
 			t.Fatal(err)
 		}

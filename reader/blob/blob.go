@@ -1,5 +1,7 @@
 // Package blob reads captures from where they are stored: blobs of an Azure
-// account, and anything else that answers HTTPS requests for ranges.
+// account, objects of S3 and Google Cloud Storage, and anything else that answers
+// HTTPS requests for ranges. It also writes files there, with the same credentials
+// (see [Bucket]).
 //
 // What is read is never copied whole, neither to a disk nor to memory: ranges are
 // fetched some ahead of the reader, within one budget for all readers. A range
@@ -36,6 +38,9 @@ type Options struct {
 	// Client sends the requests; nil means one with bounded waits and the usual
 	// proxy settings.
 	Client *http.Client
+	// Now tells the time, which signatures for S3 contain; no byte that is read depends
+	// on it. nil means that S3 cannot be used.
+	Now func() time.Time
 	// PartSize is the bytes of one range, 0 means 4 MiB; Parallel how many of a
 	// blob are fetched at once, 0 means 4.
 	PartSize, Parallel int
@@ -47,6 +52,9 @@ type Options struct {
 	// Pause is the wait after the first failure, doubled after each further one up
 	// to 32 times; 0 means 250 ms.
 	Pause time.Duration
+	// Cache, if not empty, is a directory that keeps whole copies of what is read to
+	// its end, for the next time; a copy is used as long as the entity tag is the same.
+	Cache string
 	// Stall is how long a body may bring nothing; 0 means 30 s.
 	Stall time.Duration
 }
@@ -96,8 +104,10 @@ type Store struct {
 	o     Options
 	ahead chan struct{} // one token for each part of the budget
 
-	mu    sync.Mutex
-	azure *account
+	mu     sync.Mutex
+	azure  *account
+	amazon *amazon
+	google *google
 }
 
 // NewStore returns a store. It sends nothing.
@@ -111,10 +121,10 @@ type Object struct {
 	Name     string // as shown: without user, query and fragment
 	Size     int64  // -1 where it is not yet known
 	Modified time.Time
-	Found    bool // below what was asked for, and not that itself
+	Found    bool   // below what was asked for, and not that itself
+	ETag     string // as the server gave it, empty where it is not yet known
 
-	etag string
-	get  getter
+	get getter
 }
 
 // getter asks for bytes of one blob from off on: n of them, or all where n is
@@ -137,6 +147,8 @@ const (
 	schemeAzure = "azblob"
 	schemeHTTPS = "https"
 	schemeHTTP  = "http"
+	schemeS3    = "s3"
+	schemeGS    = "gs"
 )
 
 // IsURL reports whether an input is the URL of something that this package reads,
@@ -144,7 +156,7 @@ const (
 func IsURL(input string) bool {
 	scheme, _, ok := strings.Cut(input, "://")
 	switch strings.ToLower(scheme) {
-	case schemeAzure, schemeHTTPS, schemeHTTP, "s3", "gs":
+	case schemeAzure, schemeHTTPS, schemeHTTP, schemeS3, schemeGS:
 		return ok
 	}
 	return false
@@ -179,7 +191,7 @@ func (s *Store) Find(ctx context.Context, input string) ([]Object, error) {
 	case schemeHTTP, schemeHTTPS:
 		return s.findHTTP(ctx, input)
 	}
-	return nil, fmt.Errorf("inputs of scheme %q cannot be read yet; download the capture, or pipe it in", scheme)
+	return s.findIn(ctx, scheme, rest)
 }
 
 // findHTTP takes a URL that names one file, or the container or a directory of
@@ -200,7 +212,7 @@ func (s *Store) findHTTP(ctx context.Context, input string) ([]Object, error) {
 		return nil, errors.New("a directory cannot be listed over https; name the files, or use azblob://")
 	}
 	u.Fragment = ""
-	return []Object{{Name: SafeName(input), Size: -1, get: &plain{s.o.Client, u}}}, nil
+	return []Object{{Name: SafeName(input), Size: -1, get: &plain{client: s.o.Client, u: u}}}, nil
 }
 
 func isLoopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }

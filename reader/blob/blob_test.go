@@ -309,7 +309,9 @@ func TestRefused(t *testing.T) {
 	env := map[string]string{}
 	st := blob.NewStore(blob.Options{Getenv: func(name string) string { return env[name] }})
 	for _, tt := range []struct{ in, env, value, want string }{
-		{"s3://bucket/x", "", "", `inputs of scheme "s3" cannot be read yet; download the capture, or pipe it in`},
+		{"s3://bucket/x", "", "", "S3 needs a clock to sign with"},
+		{"s3://", "", "", "no bucket is named: s3://bucket/prefix"},
+		{"s3://b/x?X-Amz-Signature=" + secret, "", "", "a signature does not belong into s3://; use https://"},
 		{"http://example.com/x?" + secret, "", "", "captures are read over https, not over http"},
 		{"https://example.com/dir/?" + secret, "", "", "a directory cannot be listed over https; name the files, or use azblob://"},
 		{"https://exa mple.com/%zz?" + secret, "", "", "URL cannot be parsed"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,7 @@ import (
 type plain struct {
 	client *http.Client
 	u      *url.URL
+	sign   func(*http.Request) error // nil: nothing to be added
 }
 
 func (p *plain) get(ctx context.Context, off, n int64, etag string) (*reply, error) {
@@ -32,6 +34,11 @@ func (p *plain) get(ctx context.Context, off, n int64, etag string) (*reply, err
 	}
 	if isAzure(p.u.Hostname()) && p.u.Query().Get("sv") == "" {
 		req.Header.Set("x-ms-version", "2021-08-06") // without it, a version of 2009 answers
+	}
+	if p.sign != nil {
+		if err := p.sign(req); err != nil {
+			return nil, err
+		}
 	}
 	resp, err := p.client.Do(req)
 	if err != nil {
@@ -57,8 +64,23 @@ func (p *plain) get(ctx context.Context, off, n int64, etag string) (*reply, err
 		}
 		return r, nil
 	}
-	resp.Body.Close()
-	return nil, explain(resp.StatusCode, resp.Header.Get("x-ms-error-code"), off)
+	defer resp.Body.Close()
+	return nil, explain(resp.StatusCode, errorCode(resp), off)
+}
+
+// errorIn finds the one word in the answer of a service that says what is wrong; the
+// rest of it may repeat what was signed.
+var errorIn = regexp.MustCompile(`<Code>([A-Za-z0-9.]{1,64})</Code>`)
+
+func errorCode(resp *http.Response) string {
+	if code := resp.Header.Get("x-ms-error-code"); code != "" {
+		return code
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if m := errorIn.FindSubmatch(text); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // contentRange parses "bytes 0-9/100"; the total is -1 where it is "*".

@@ -22,7 +22,11 @@ const (
 // the first Read. ctx ends it.
 func (s *Store) Open(ctx context.Context, o Object) *Reader {
 	ctx, cancel := context.WithCancel(ctx)
-	return &Reader{s: s, o: o, ctx: ctx, cancel: cancel, size: -1, etag: o.etag}
+	r := &Reader{s: s, o: o, ctx: ctx, cancel: cancel, size: -1, etag: o.ETag}
+	if s.o.Cache != "" {
+		r.copy = &copying{dir: s.o.Cache}
+	}
+	return r
 }
 
 // A Reader reads one blob in order. One goroutine may use it.
@@ -45,6 +49,7 @@ type Reader struct {
 
 	stream *reply // of a server that knows no ranges
 	pos    int64  // in stream
+	copy   *copying
 }
 
 // part is a range being fetched.
@@ -57,11 +62,22 @@ type part struct {
 	token bool // counts in the budget
 }
 
+// ETag returns what the server calls this version of the blob; empty before the
+// first Read where the listing did not tell, and where the server has no tags.
+func (r *Reader) ETag() string { return r.etag }
+
 // Read implements [io.Reader].
 func (r *Reader) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	if r.copy != nil {
+		return r.readCopied(b)
+	}
+	return r.read(b)
+}
+
+func (r *Reader) read(b []byte) (int, error) {
 	for {
 		switch {
 		case len(r.left) > 0:
@@ -346,6 +362,9 @@ func (r *Reader) Close() error {
 	}
 	r.queue, r.cur, r.left = nil, nil, nil
 	r.close()
+	if r.copy != nil {
+		r.copy.close()
+	}
 	if r.err == nil {
 		r.err = io.ErrClosedPipe
 	}

@@ -200,6 +200,7 @@ type Input struct {
 	Format      string // "pcap", "pcap-ns", "pcapng", …
 	Compression string // "gzip", "zstd", or empty
 	Size        int64  // bytes read from the input as stored
+	ETag        string // of a blob: what its server calls this version of it
 	SHA256      [32]byte
 	Hashed      bool // SHA256 is that of the whole input
 	Packets     int64

@@ -1,0 +1,224 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"recap/export"
+)
+
+// bulkyCaptures have bodies that do not compress, so that files grow while recap works.
+func bulkyCaptures(t *testing.T, captures, pairs int) map[string][]byte {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	files := map[string][]byte{}
+	for c := range captures {
+		var text strings.Builder
+		for i := range pairs {
+			body := make([]byte, 1200)
+			for j := range body {
+				body[j] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[rnd.IntN(62)]
+			}
+			fmt.Fprintf(&text, "10.0.0.1:%d > 10.0.0.2:80 handshake \"GET /%d HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"\n", 1024+i, i)
+			fmt.Fprintf(&text, "10.0.0.2:80 > 10.0.0.1:%d \"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s\" close\n", 1024+i, len(body), body)
+		}
+		files[fmt.Sprintf("c%d.pcap", c)] = buildCapture(t, text.String())
+	}
+	return files
+}
+
+// TestKilled kills a batch at random instants. Whatever stands under a final name is
+// whole, a directory that has a manifest is what it says, and --resume ends with the
+// same bytes as a call that nobody killed.
+func TestKilled(t *testing.T) {
+	kills := 100
+	if testing.Short() {
+		kills = 10
+	}
+	s := newShell(t)
+	s.write("in", bulkyCaptures(t, 6, 150))
+	for _, layout := range []string{"", "hive"} {
+		args := []string{"extract", "--each", "--jobs", "3", "in"}
+		if layout != "" {
+			args = append(args, "--partition", layout)
+		}
+		whole := "whole" + layout
+		began := time.Now()
+		s.recap(0, append(args, "-o", whole)...)
+		took := time.Since(began)
+		want := s.files(whole)
+		killed, resumes := 0, 0
+		dir := "killed" + layout
+		for tries := 0; killed < kills/2 && tries < 2*kills; tries++ {
+			more := []string{"-o", dir, "--resume"}
+			cmd := s.command(append(args, more...)...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(rand.N(took))
+			cmd.Process.Signal(syscall.SIGKILL)
+			cmd.Wait()
+			if cmd.ProcessState.ExitCode() < 0 {
+				killed++
+			}
+			if _, err := os.Stat(filepath.Join(s.dir, dir)); err != nil {
+				continue // killed before it began
+			}
+			for name, text := range s.files(dir) {
+				if !export.IsTemporary(name) && text != want[name] {
+					t.Fatalf("%s stands under its name after a kill and is not whole: %d of %d bytes", name, len(text), len(want[name]))
+				}
+			}
+			if _, err := os.Stat(filepath.Join(s.dir, dir, export.ManifestName)); err == nil {
+				s.same(whole, dir)
+				resumes++
+				os.RemoveAll(filepath.Join(s.dir, dir))
+			}
+		}
+		s.recap(0, append(args, "-o", dir, "--resume")...)
+		s.same(whole, dir)
+		t.Logf("layout %q: %d killed, %d times all was done", layout, killed, resumes)
+		if killed < kills/2 {
+			t.Errorf("only %d of %d were killed in time", killed, kills/2)
+		}
+	}
+}
+
+var fullMessage = regexp.MustCompile(`recap: error: cannot write (\S+): (no space left on device|disk quota exceeded)(, after [\d,]+ bytes)?\n`)
+
+// TestFullDisk writes to file systems of many small sizes.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: only root can mount small file systems: full disks of many sizes were not tried")
+	}
+	s := newShell(t)
+	s.write("in", bulkyCaptures(t, 3, 150))
+	mount := filepath.Join(s.dir, "small")
+	if err := os.Mkdir(mount, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	full, fits := 0, 0
+	for _, each := range []bool{false, true} {
+		for kib := 16; kib <= 4096; kib = kib*5/4 + 4 {
+			if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dk", kib), "tmpfs", mount).CombinedOutput(); err != nil {
+				t.Skipf("SKIPPED: no file system can be mounted here: %s", out)
+			}
+			args := []string{"extract", "-o", "small/out", "in"}
+			if each {
+				args = append(args, "--each", "--jobs", "2")
+			}
+			cmd := s.command(args...)
+			said, _ := cmd.CombinedOutput()
+			_, err := os.Stat(filepath.Join(mount, "out", export.ManifestName))
+			switch code := cmd.ProcessState.ExitCode(); {
+			case code == exitOK && err == nil:
+				fits++
+				if out, err := s.command("verify", "small/out").CombinedOutput(); err != nil {
+					t.Errorf("%d KiB: %v\n%s", kib, err, out)
+				}
+			case code == exitOutput && err != nil && fullMessage.Match(said):
+				full++
+			default:
+				t.Errorf("%d KiB, --each %t: exit code %d, manifest: %v; it said:\n%s", kib, each, code, err, said)
+			}
+			for _, e := range temporaries(t, filepath.Join(mount, "out")) {
+				t.Errorf("%d KiB: %s was left", kib, e)
+			}
+			if err := syscall.Unmount(mount, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if full < 4 || fits < 2 {
+		t.Errorf("%d sizes were too small, %d large enough: choose others", full, fits)
+	}
+}
+
+func temporaries(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
+		if err == nil && export.IsTemporary(name) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names
+}
+
+// TestReadOnly writes where nothing may be written.
+func TestReadOnly(t *testing.T) {
+	s := newShell(t)
+	s.write("in", bulkyCaptures(t, 1, 2))
+	mount := filepath.Join(s.dir, "ro")
+	if err := os.Mkdir(mount, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // permissions do not bind
+		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", mount).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: no file system can be mounted here: %s", out)
+		}
+		defer syscall.Unmount(mount, 0)
+	}
+	for _, args := range [][]string{{"-o", "ro/out"}, {"-o", "ro"}, {"--each", "-o", "ro/out"}, {"--each", "--partition", "hive", "-o", "ro"}} {
+		_, said := s.recap(exitOutput, append([]string{"extract", "in"}, args...)...)
+		if !strings.Contains(said, "cannot write ro") {
+			t.Errorf("%q: it said:\n%s", args, said)
+		}
+	}
+}
+
+// TestBatchInterrupted ends a batch by a signal: what is listed is there, and --resume
+// does the rest.
+func TestBatchInterrupted(t *testing.T) {
+	s := newShell(t)
+	s.write("in", bulkyCaptures(t, 12, 150))
+	args := []string{"extract", "--each", "--partition", "hive", "--jobs", "2", "in"}
+	began := time.Now()
+	s.recap(0, append(args, "-o", "whole")...)
+	took := time.Since(began)
+	interrupted := 0
+	for i := range 12 {
+		dir := fmt.Sprint("out", i)
+		cmd := s.command(append(args, "-o", dir)...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(took / 12 * time.Duration(i))
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+		switch cmd.ProcessState.ExitCode() {
+		case exitInterrupted:
+			text := s.files(dir)[export.ManifestName]
+			if text == "" {
+				continue // nothing was begun
+			}
+			interrupted++
+			var m eachManifest
+			if err := json.Unmarshal([]byte(text), &m); err != nil || !m.Interrupted || m.Complete {
+				t.Errorf("the manifest says interrupted %t, complete %t; %v", m.Interrupted, m.Complete, err)
+			}
+			if out, err := s.command("verify", dir).CombinedOutput(); err != nil && !strings.Contains(string(out), "was not read to its end") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		case exitOK, -1: // it came too late, or before recap listened
+		default:
+			t.Errorf("exit code %d", cmd.ProcessState.ExitCode())
+		}
+		s.recap(0, append(args, "-o", dir, "--resume")...)
+		s.same("whole", dir)
+	}
+	if interrupted == 0 {
+		t.Error("no signal came in time")
+	}
+}

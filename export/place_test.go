@@ -1,0 +1,148 @@
+package export_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"recap/export"
+)
+
+// A faulty place fails at its nth operation.
+type faulty struct {
+	export.Place
+	at, n int
+}
+
+var errFault = errors.New("input/output error")
+
+func (f *faulty) next() error {
+	if f.n++; f.n == f.at {
+		return errFault
+	}
+	return nil
+}
+
+func (f *faulty) Create(name string) (export.Pending, error) {
+	if err := f.next(); err != nil {
+		return nil, err
+	}
+	p, err := f.Place.Create(name)
+	return &faultyFile{p, f}, err
+}
+
+func (f *faulty) Sync(names []string) error {
+	if err := f.next(); err != nil {
+		return err
+	}
+	return f.Place.Sync(names)
+}
+
+func (f *faulty) Close() error {
+	err := f.Place.Close()
+	if fault := f.next(); fault != nil {
+		return fault
+	}
+	return err
+}
+
+type faultyFile struct {
+	export.Pending
+	f *faulty
+}
+
+func (f *faultyFile) Write(p []byte) (int, error) {
+	if err := f.f.next(); err != nil {
+		n, _ := f.Pending.Write(p[:len(p)/2])
+		return n, err
+	}
+	return f.Pending.Write(p)
+}
+
+func (f *faultyFile) Finish() error {
+	err := f.Pending.Finish()
+	if fault := f.f.next(); fault != nil {
+		return fault // closing has failed
+	}
+	return err
+}
+
+func (f *faultyFile) Publish() error {
+	if err := f.f.next(); err != nil {
+		return err
+	}
+	return f.Pending.Publish()
+}
+
+// TestFaultAtEachOperation has every operation of a run fail in turn: each gives a
+// WriteError that names a path, no manifest, no temporary file, and no file under its
+// name that is not whole.
+func TestFaultAtEachOperation(t *testing.T) {
+	data := make([]byte, 3<<20)
+	run := func(dir string, at int) (ops int, err error) {
+		disk, err := export.OpenDisk(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &faulty{Place: disk, at: at}
+		d, err := export.OpenAt(f, false)
+		if err != nil {
+			return f.n, err
+		}
+		for _, name := range []string{"one", "sub/two"} {
+			w, err := d.Create(name)
+			if err != nil {
+				d.Abort()
+				return f.n, err
+			}
+			// One at a time, so that the count of operations means the same each time.
+			if _, err := w.Write(data); err != nil {
+				d.Abort()
+				return f.n, err
+			}
+		}
+		outs, err := d.Commit()
+		if err != nil {
+			return f.n, err
+		}
+		return f.n, d.WriteManifest(&export.Manifest{Outputs: outs})
+	}
+	ops, err := run(t.TempDir(), 0)
+	if err != nil || ops < 15 {
+		t.Fatalf("%d operations, error %v", ops, err)
+	}
+	for at := 1; at <= ops; at++ {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			dir := t.TempDir()
+			_, err := run(dir, at)
+			var we *export.WriteError
+			if !errors.As(err, &we) || we.Path == "" || !errors.Is(err, errFault) {
+				t.Errorf("error %v", err)
+			}
+			filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+				if err != nil || e.IsDir() {
+					return err
+				}
+				info, _ := e.Info()
+				switch {
+				case export.IsTemporary(name):
+					t.Errorf("%s is left", name)
+				case e.Name() == export.ManifestName:
+					// Only what comes after it may have failed.
+					if at < ops-1 {
+						t.Errorf("there is a manifest")
+					}
+				case info.Size() != int64(len(data)):
+					t.Errorf("%s has %d of %d bytes", name, info.Size(), len(data))
+				}
+				return nil
+			})
+			if _, err := os.Stat(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

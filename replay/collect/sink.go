@@ -1,0 +1,79 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+
+	"recap/replay"
+	"recap/replay/dial"
+	"recap/replay/sink"
+)
+
+// stream reads what a recap sink sees.
+type stream struct {
+	*feed
+	address string
+	conn    net.Conn
+	reader  *sink.StreamReader
+}
+
+// OpenSink returns the collector of sink://host:port.
+func OpenSink(_ context.Context, u *url.URL, env replay.Env) (replay.Collector, error) {
+	if _, err := formatOf(u); err != nil {
+		return nil, err
+	}
+	if u.Hostname() == "" || u.Port() == "" {
+		return nil, fmt.Errorf("%s: want sink://host:port", u)
+	}
+	return &stream{feed: newFeed("", env), address: u.Host}, nil
+}
+
+// Ready connects: what the sink sees from then on comes.
+func (s *stream) Ready(ctx context.Context) error {
+	var err error
+	if s.conn, err = dial.Guarded(s.env.Allow)(ctx, "tcp", s.address); err != nil {
+		return fmt.Errorf("sink %s: %w", s.address, err)
+	}
+	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer stop()
+	if s.reader, err = sink.NewStreamReader(s.conn); err != nil {
+		s.conn.Close()
+		return fmt.Errorf("sink %s: %w", s.address, err)
+	}
+	return nil
+}
+
+// Collect implements [replay.Collector].
+func (s *stream) Collect(ctx context.Context, out func(*replay.Observation)) error {
+	defer s.conn.Close()
+	return s.run(ctx, s.read, nil, out)
+}
+
+// most bounds the observations that are handed over at once.
+const most = 1024
+
+func (s *stream) read(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer stop()
+	var list []replay.Observation
+	for {
+		var o replay.Observation
+		if err := s.reader.Next(&o); err != nil {
+			s.give(ctx, list)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("sink %s: %w", s.address, err)
+		}
+		if list = append(list, o); s.reader.Buffered() == 0 || len(list) == most {
+			if !s.give(ctx, list) {
+				return nil
+			}
+			list = nil
+		}
+	}
+}

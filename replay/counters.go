@@ -1,0 +1,121 @@
+package replay
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ifaceCounters are the kernel's own counts of an interface.
+type ifaceCounters struct {
+	txPackets, txBytes, txDropped uint64
+	rxPackets, rxBytes, rxDropped uint64
+}
+
+// readIface reads the counters of an interface; ok is false where the system has none.
+func readIface(name string) (c ifaceCounters, ok bool) {
+	dir := filepath.Join("/sys/class/net", filepath.Base(name), "statistics")
+	ok = true
+	read := func(file string) uint64 {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		n, perr := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+		ok = ok && err == nil && perr == nil
+		return n
+	}
+	c.txPackets, c.txBytes, c.txDropped = read("tx_packets"), read("tx_bytes"), read("tx_dropped")
+	c.rxPackets, c.rxBytes, c.rxDropped = read("rx_packets"), read("rx_bytes"), read("rx_dropped")
+	return c, ok
+}
+
+func (c ifaceCounters) minus(b ifaceCounters) ifaceCounters {
+	return ifaceCounters{c.txPackets - b.txPackets, c.txBytes - b.txBytes, c.txDropped - b.txDropped,
+		c.rxPackets - b.rxPackets, c.rxBytes - b.rxBytes, c.rxDropped - b.rxDropped}
+}
+
+// A path is what lies between the sender and the target on this host: the interface
+// that packets leave by and, where the target is here, the one it receives on. Names
+// are empty where unknown.
+type path struct {
+	egress, target string
+	before         [2]ifaceCounters
+}
+
+// newPath finds the interfaces toward an address. Asking the kernel for a route sends
+// nothing: a UDP socket that is connected only chooses its own address.
+func newPath(to netip.Addr, egress string) *path {
+	p := &path{egress: egress}
+	if to.IsValid() {
+		if p.egress == "" {
+			if c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9))); err == nil {
+				p.egress = ifaceOf(c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
+				c.Close()
+			}
+		}
+		p.target = ifaceOf(to)
+		if p.target != "" {
+			// What a host sends to itself goes through the loopback interface.
+			if lo := loopback(); lo != "" {
+				p.egress, p.target = lo, lo
+			}
+		}
+	}
+	p.before[0], _ = readIface(p.egress)
+	p.before[1], _ = readIface(p.target)
+	return p
+}
+
+// ifaceOf returns the interface that has an address. All of 127.0.0.0/8 is the host's own.
+func ifaceOf(a netip.Addr) string {
+	if a.IsLoopback() {
+		return loopback()
+	}
+	list, _ := net.Interfaces()
+	for _, i := range list {
+		addrs, _ := i.Addrs()
+		for _, b := range addrs {
+			if n, ok := b.(*net.IPNet); ok {
+				if own, ok := netip.AddrFromSlice(n.IP); ok && own.Unmap() == a {
+					return i.Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func loopback() string {
+	list, _ := net.Interfaces()
+	for _, i := range list {
+		if i.Flags&net.FlagLoopback != 0 {
+			return i.Name
+		}
+	}
+	return ""
+}
+
+// hops returns what the interfaces counted since newPath; sent is what the target says
+// that it has handed to the kernel.
+func (p *path) hops(sent Amount) (list []Hop) {
+	all := "all traffic of the interface"
+	if c, ok := readIface(p.egress); ok && p.egress != "" {
+		c = c.minus(p.before[0])
+		h := Hop{Name: HopInterface, Where: p.egress, Packets: &c.txPackets, Bytes: &c.txBytes, Dropped: &c.txDropped, Note: all}
+		if sent.Packets > 0 && c.txPackets < sent.Packets {
+			if p.egress == p.target {
+				h.Note = all + "; large sends count once on loopback"
+			} else {
+				lost := int64(sent.Packets - c.txPackets)
+				h.Lost = &lost
+			}
+		}
+		list = append(list, h)
+	}
+	if c, ok := readIface(p.target); ok && p.target != "" {
+		c = c.minus(p.before[1])
+		list = append(list, Hop{Name: HopTarget, Where: p.target, Packets: &c.rxPackets, Bytes: &c.rxBytes, Dropped: &c.rxDropped, Note: all})
+	}
+	return list
+}

@@ -1,0 +1,56 @@
+// Package iface sends pairs, or captured packets, as raw Ethernet frames onto an
+// interface.
+package iface
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+
+	"recap/replay"
+	"recap/replay/wire"
+)
+
+// Options of Open; the zero value works. Parameters of the URL come before them.
+type Options struct {
+	wire.Options
+	// Bypass leaves out the interface's queueing discipline (PACKET_QDISC_BYPASS):
+	// faster, but frames beyond what the driver takes wait in this program.
+	Bypass bool
+	// SendBuffer of the socket, bytes; 4 MiB, or what the kernel allows.
+	SendBuffer int
+}
+
+// Open returns the target for iface:eth0. It needs CAP_NET_RAW. Parameters: qdisc
+// (use, bypass), and those of [wire.Options.Parameter].
+func Open(_ context.Context, u *url.URL, o Options, env replay.Env) (replay.Target, error) {
+	name := u.Opaque
+	if name == "" {
+		name = u.Host
+	}
+	for key, v := range u.Query() {
+		if key == "qdisc" {
+			if v[0] != "use" && v[0] != "bypass" {
+				return nil, fmt.Errorf("parameter qdisc: %q is neither use nor bypass", v[0])
+			}
+			o.Bypass = v[0] == "bypass"
+			continue
+		}
+		if err := o.Parameter(key, v[0]); err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", key, err)
+		}
+	}
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("interface %q: %w", name, err)
+	}
+	if i.Flags&net.FlagUp == 0 {
+		return nil, fmt.Errorf("interface %q is down: ip link set %s up", name, name)
+	}
+	port, err := newPort(i, o, env)
+	if err != nil {
+		return nil, fmt.Errorf("interface %q: %w", name, err)
+	}
+	return wire.NewTarget(env, port, o.Options), nil
+}

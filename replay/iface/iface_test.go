@@ -1,0 +1,322 @@
+//go:build linux
+
+package iface
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"recap/reader/packet"
+	"recap/replay"
+	"recap/replay/file"
+	"recap/replay/targettest"
+	"recap/replay/vxlan"
+)
+
+// inNamespace calls f on a thread with a network of its own, where left and right are
+// the ends of a cable.
+func inNamespace(t testing.TB, f func(left, right *net.Interface)) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("a network namespace needs root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("ip (iproute2) is not installed")
+	}
+	done := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and the network with it.
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("unshare: %w", err)
+			return
+		}
+		for _, args := range []string{"link add left type veth peer name right", "link set left up", "link set right up"} {
+			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+				done <- fmt.Errorf("ip %s: %w: %s", args, err, out)
+				return
+			}
+		}
+		// Until the kernel has noticed that the cable carries, it drops what is sent.
+		for range 300 {
+			out, _ := exec.Command("ip", "-o", "link", "show").Output()
+			if strings.Count(string(out), "state UP") == 2 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		left, errL := net.InterfaceByName("left")
+		right, errR := net.InterfaceByName("right")
+		if err := errors.Join(errL, errR); err != nil {
+			done <- err
+			return
+		}
+		defer close(done) // also where f ends the test
+		f(left, right)
+	}()
+	if err := <-done; err != nil {
+		t.Skipf("no network of our own: %v", err)
+	}
+}
+
+// listen receives the frames that arrive at i.
+func listen(t testing.TB, i *net.Interface) int {
+	const all = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 256<<20)
+	}
+	if err == nil {
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 3})
+	}
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: i.Index, Protocol: all})
+	}
+	if err != nil {
+		t.Error(err)
+		runtime.Goexit()
+	}
+	return fd
+}
+
+// What arrives at the other end of a cable is what a file would hold.
+func TestFramesArrive(t *testing.T) {
+	for _, query := range []string{"", "qdisc=bypass", "mss=300"} {
+		t.Run(query, func(t *testing.T) {
+			want := fileFrames(t, query)
+			inNamespace(t, func(left, right *net.Interface) {
+				fd := listen(t, right)
+				defer unix.Close(fd)
+				env := new(targettest.Env)
+				target, err := Open(t.Context(), &url.URL{Scheme: "iface", Opaque: left.Name, RawQuery: query}, Options{}, env)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				events := targettest.Events(200, 10_000)
+				if err := errors.Join(target.Send(t.Context(), events), target.Close(t.Context())); err != nil {
+					t.Error(err)
+				}
+				if err := env.Balance(len(events)); err != nil {
+					t.Error(err)
+				}
+				buf := make([]byte, 1<<16)
+				n := 0
+				for n < len(want) {
+					k, _, err := unix.Recvfrom(fd, buf, 0)
+					if err != nil {
+						break
+					}
+					if buf[12] == 0x86 { // the kernel's own, to find its neighbours
+						continue
+					}
+					if !bytes.Equal(buf[:k], want[n]) {
+						t.Errorf("frame %d is % x, want % x", n, buf[:min(k, 60)], want[n][:min(len(want[n]), 60)])
+						return
+					}
+					n++
+				}
+				if n != len(want) {
+					t.Errorf("%d frames arrived, want %d", n, len(want))
+				}
+			})
+		})
+	}
+}
+
+// fileFrames are the frames that a file of the same events has.
+func fileFrames(t testing.TB, query string) (frames [][]byte) {
+	name := filepath.Join(t.TempDir(), "want.pcap")
+	u := &url.URL{Scheme: "file", Path: name}
+	if strings.HasPrefix(query, "mss") {
+		u.RawQuery = query
+	}
+	target, err := file.Open(t.Context(), u, file.Options{}, new(targettest.Env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(target.Send(t.Context(), targettest.Events(200, 10_000)), target.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b = b[24:]; len(b) > 0; {
+		n := 16 + int(b[8]) + int(b[9])<<8
+		frames = append(frames, b[16:n])
+		b = b[n:]
+	}
+	return frames
+}
+
+func TestPacketsAreSentAsTheyAre(t *testing.T) {
+	inNamespace(t, func(left, right *net.Interface) {
+		fd := listen(t, right)
+		defer unix.Close(fd)
+		env := new(targettest.Env)
+		target, err := Open(t.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{}, env)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		frame := append([]byte{2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x88, 0xb5}, bytes.Repeat([]byte("x"), 100)...)
+		raw := append([]byte{0x45, 0, 0, 20, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, bytes.Repeat([]byte{0}, 30)...)
+		b := &packet.Batch{Packets: []packet.Packet{
+			{Data: frame, Link: packet.LinkEthernet, TimeNS: 5, Length: uint32(len(frame))},
+			{Data: raw, Link: packet.LinkRaw, TimeNS: 6, Length: uint32(len(raw))},
+			{Data: frame, Link: packet.LinkWiFi, TimeNS: 7, Length: uint32(len(frame))},
+			{Data: make([]byte, 3000), Link: packet.LinkEthernet, TimeNS: 8, Length: 3000},
+		}}
+		if err := errors.Join(target.(replay.PacketTarget).SendPackets(t.Context(), b, 0), target.Close(t.Context())); err != nil {
+			t.Error(err)
+		}
+		want := [][]byte{frame, append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0}, raw...)}
+		buf := make([]byte, 1<<16)
+		for len(want) > 0 {
+			k, _, err := unix.Recvfrom(fd, buf, 0)
+			if err != nil {
+				t.Errorf("%d frames did not arrive", len(want))
+				return
+			}
+			if buf[12] == 0x86 {
+				continue
+			}
+			if !bytes.Equal(buf[:k], want[0]) {
+				t.Errorf("got % x, want % x", buf[:k], want[0])
+			}
+			want = want[1:]
+		}
+		for _, name := range []string{"packets_left_out_link_type", "packets_left_out_too_large"} {
+			if env.Counted(name) != 1 {
+				t.Errorf("%s is %d, want 1", name, env.Counted(name))
+			}
+		}
+	})
+}
+
+// A sumEnv waits for nothing and keeps two sums.
+type sumEnv struct {
+	targettest.Env
+	start   time.Time
+	packets int64
+	failed  int
+}
+
+func (e *sumEnv) Wait(ctx context.Context, _ time.Duration, _ replay.Amount) (time.Duration, error) {
+	return time.Since(e.start), ctx.Err()
+}
+func (e *sumEnv) Sent(uint64)                  {}
+func (e *sumEnv) Failed(uint64, string, error) { e.failed++ }
+func (e *sumEnv) Count(name string, n int64) {
+	if name == "packets" {
+		e.packets += n
+	}
+}
+
+// cpu is the processor time of this thread: on a busy machine it says more than the
+// rate. What the receiving end of a cable costs is in it.
+func cpu(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+		b.Error(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// The same pairs over a cable: raw, in VXLAN, and by tcpreplay from a file of them.
+func BenchmarkVeth(b *testing.B) {
+	open := map[string]func(env replay.Env, left, right *net.Interface) (replay.Target, error){
+		"raw": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
+			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{}, env)
+		},
+		"raw, no qdisc": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
+			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Bypass: true}, env)
+		},
+		"vxlan": func(env replay.Env, left, right *net.Interface) (replay.Target, error) {
+			for _, args := range []string{"addr add 192.168.77.1/24 dev left", "link set left mtu 1550", "link set right mtu 1550",
+				"neigh add 192.168.77.2 dev left lladdr " + right.HardwareAddr.String()} {
+				if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+					return nil, fmt.Errorf("ip %s: %w: %s", args, err, out)
+				}
+			}
+			return vxlan.Open(b.Context(), &url.URL{Scheme: "vxlan", Host: "192.168.77.2"}, vxlan.Options{MTU: 1550}, env)
+		},
+	}
+	for _, name := range []string{"raw", "raw, no qdisc", "vxlan"} {
+		b.Run(name, func(b *testing.B) {
+			inNamespace(b, func(left, right *net.Interface) {
+				env := &sumEnv{start: time.Now()}
+				target, err := open[name](env, left, right)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				events := targettest.Events(200, 40_000)
+				loop := uint32(0)
+				used := cpu(b)
+				for b.Loop() {
+					for i := range events {
+						events[i].Loop, events[i].At = loop, time.Duration(loop)*time.Second
+					}
+					loop++
+					if err := target.Send(b.Context(), events); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+				took := time.Since(env.start)
+				b.ReportMetric(float64(cpu(b)-used)/float64(env.packets), "cpu-ns/packet")
+				if err := target.Close(context.Background()); err != nil || env.failed > 0 {
+					b.Error(err, env.failed)
+				}
+				b.ReportMetric(float64(env.packets)/took.Seconds(), "packets/s")
+			})
+		})
+	}
+	b.Run("tcpreplay", func(b *testing.B) {
+		tcpreplay, err := exec.LookPath("tcpreplay")
+		if err != nil {
+			b.Skip("tcpreplay is not installed")
+		}
+		name := filepath.Join(b.TempDir(), "x.pcap")
+		target, err := file.Open(b.Context(), &url.URL{Scheme: "file", Path: name}, file.Options{}, new(targettest.Env))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(target.Send(b.Context(), targettest.Events(200, 40_000)), target.Close(b.Context())); err != nil {
+			b.Fatal(err)
+		}
+		inNamespace(b, func(left, _ *net.Interface) {
+			for b.Loop() {
+				cmd := exec.Command(tcpreplay, "--preload-pcap", "--topspeed", "--loop=60", "-i", left.Name, name)
+				out, err := cmd.CombinedOutput()
+				rate := regexp.MustCompile(`([\d.]+) pps`).FindSubmatch(out)
+				count := regexp.MustCompile(`Actual: (\d+) packets`).FindSubmatch(out)
+				if err != nil || rate == nil || count == nil {
+					b.Errorf("%v: %s", err, out)
+					return
+				}
+				pps, _ := strconv.ParseFloat(string(rate[1]), 64)
+				n, _ := strconv.ParseFloat(string(count[1]), 64)
+				b.ReportMetric(float64(cmd.ProcessState.SystemTime()+cmd.ProcessState.UserTime())/n, "cpu-ns/packet")
+				b.ReportMetric(pps, "packets/s")
+			}
+		})
+	})
+}

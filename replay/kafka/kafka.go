@@ -1,0 +1,214 @@
+// Package kafka sends pairs to a topic of Apache Kafka, one record for each pair, in
+// the forms of package record: idempotent, acknowledged by all in-sync replicas,
+// with every delivery error counted to its pair.
+//
+//	kafka://broker:9092/topic?format=akto-json
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"recap/pipeline/exchange"
+	"recap/replay"
+	"recap/replay/dial"
+	"recap/replay/record"
+)
+
+// Defaults of Options.
+const (
+	DefaultInFlight   = 64 << 20
+	DefaultMaxRecord  = 1_000_012 // what a broker takes unless it was told otherwise, less its framing
+	DefaultDelivery   = 30 * time.Second
+	DefaultConnecting = 15 * time.Second
+)
+
+// Options of Open; the zero value works. What the URL's query says comes first:
+// format, account, vni, compression (none, gzip, snappy, lz4, zstd), max-record
+// (bytes), broker (further ones to begin with), create (make the topic), preflight
+// (hold or send).
+type Options struct {
+	Format      string // "" is akto-json
+	Account     string
+	VNI         int64 // 0 is that of the pair's tunnel
+	Compression string
+	// InFlight bounds the bytes of records that wait for their acknowledgement.
+	InFlight int64
+	// MaxRecord bounds a record; larger ones fail. It must not be more than the
+	// topic's max.message.bytes.
+	MaxRecord int
+	// Delivery is how long a record may take, retries included.
+	Delivery time.Duration
+	// Recap writes recap's own record; needed for the format recap.
+	Recap func(dst []byte, p *exchange.Pair) []byte
+	// Create makes the topic where there is none.
+	Create bool
+	// Refused sends pairs too that the receiver would drop without telling.
+	Refused bool
+}
+
+// A Topic is where a URL points.
+type Topic struct {
+	Brokers []string
+	Name    string
+}
+
+// ParseURL returns what kafka://broker:port/topic names.
+func ParseURL(u *url.URL) (Topic, error) {
+	t := Topic{Name: strings.TrimPrefix(u.Path, "/")}
+	if t.Name == "" || strings.Contains(t.Name, "/") {
+		return t, fmt.Errorf("%s names no topic: want kafka://broker:9092/topic", u)
+	}
+	if u.Hostname() == "" {
+		return t, fmt.Errorf("%s names no broker: want kafka://broker:9092/topic", u)
+	}
+	t.Brokers = append([]string{u.Host}, u.Query()["broker"]...)
+	return t, nil
+}
+
+// Client returns the options that every client of a topic has: where to begin, and
+// connections only to where allow lets them. A cluster names its brokers itself,
+// whatever their addresses are; so each is put to the guard when it is dialled.
+func (t Topic) Client(allow func(host string) error) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(t.Brokers...),
+		kgo.Dialer(dial.Guarded(allow)),
+		kgo.ClientID("recap"),
+		kgo.DisableClientMetrics(),
+	}
+}
+
+// settings are Options with the URL's query and defaults.
+type settings struct {
+	Options
+	topic Topic
+	codec kgo.CompressionCodec
+}
+
+func (o Options) resolve(u *url.URL) (settings, error) {
+	s := settings{Options: o}
+	var err error
+	if s.topic, err = ParseURL(u); err != nil {
+		return s, err
+	}
+	if err := s.query(u.Query()); err != nil {
+		return s, err
+	}
+	if s.Format == "" {
+		s.Format = record.AktoJSON
+	}
+	switch {
+	case !slices.Contains(record.Formats(), s.Format) || s.Format == record.Metlo:
+		return s, fmt.Errorf("format %q is not known; there are akto-json, akto-proto, goreplay and recap", s.Format)
+	case s.Format == record.Recap && s.Recap == nil:
+		return s, errors.New("format recap needs a writer of records")
+	}
+	codecs := map[string]func() kgo.CompressionCodec{"": kgo.NoCompression, "none": kgo.NoCompression, "gzip": kgo.GzipCompression,
+		"snappy": kgo.SnappyCompression, "lz4": kgo.Lz4Compression, "zstd": kgo.ZstdCompression}
+	codec, ok := codecs[s.Compression]
+	if !ok {
+		return s, fmt.Errorf("compression %q is not known; there are none, gzip, snappy, lz4 and zstd", s.Compression)
+	}
+	s.codec = codec()
+	if s.InFlight <= 0 {
+		s.InFlight = DefaultInFlight
+	}
+	if s.MaxRecord <= 0 {
+		s.MaxRecord = DefaultMaxRecord
+	}
+	if s.Delivery <= 0 {
+		s.Delivery = DefaultDelivery
+	}
+	return s, nil
+}
+
+// query takes what the URL's query says.
+func (s *settings) query(q url.Values) error {
+	for name, values := range q {
+		v := values[len(values)-1]
+		var err error
+		switch name {
+		case "format":
+			s.Format = v
+		case "account":
+			s.Account = v
+		case "compression":
+			s.Compression = v
+		case "vni":
+			s.VNI, err = strconv.ParseInt(v, 10, 32)
+		case "max-record":
+			s.MaxRecord, err = strconv.Atoi(v)
+		case "create":
+			s.Create, err = strconv.ParseBool(v)
+		case "preflight":
+			s.Refused, err = record.ParsePreflight(v)
+		case "broker":
+		default:
+			err = errors.New("is not known; there are account, broker, compression, create, format, max-record, preflight and vni")
+		}
+		if err != nil {
+			return fmt.Errorf("query %s=%s: %w", name, v, err)
+		}
+	}
+	return nil
+}
+
+// Open connects to the cluster and finds the topic.
+func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Target, error) {
+	s, err := o.resolve(u)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(append(s.topic.Client(env.Allow),
+		kgo.DefaultProduceTopic(s.topic.Name),
+		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the default
+		kgo.ProducerBatchMaxBytes(int32(s.MaxRecord)),
+		kgo.ProducerBatchCompression(s.codec),
+		kgo.RecordDeliveryTimeout(s.Delivery),
+		// The target bounds what is in flight itself, so that a record is never given
+		// up because the run was stopped.
+		kgo.MaxBufferedRecords(1<<30),
+	)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := findTopic(ctx, client, &s); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return newTarget(client, s, env), nil
+}
+
+// findTopic fails where the cluster does not answer or has no such topic.
+func findTopic(ctx context.Context, client *kgo.Client, s *settings) error {
+	ctx, cancel := context.WithTimeout(ctx, DefaultConnecting)
+	defer cancel()
+	admin := kadm.NewClient(client)
+	if err := client.Ping(ctx); err != nil {
+		return fmt.Errorf("kafka %s: %w", strings.Join(s.topic.Brokers, ", "), err)
+	}
+	if s.Create {
+		resp, err := admin.CreateTopic(ctx, -1, -1, nil, s.topic.Name)
+		if err != nil && !strings.Contains(err.Error(), "TOPIC_ALREADY_EXISTS") {
+			return fmt.Errorf("kafka topic %q: %w %s", s.topic.Name, err, resp.ErrMessage)
+		}
+		return nil
+	}
+	topics, err := admin.ListTopics(ctx, s.topic.Name)
+	if err != nil {
+		return fmt.Errorf("kafka topic %q: %w", s.topic.Name, err)
+	}
+	if err := topics[s.topic.Name].Err; err != nil {
+		return fmt.Errorf("kafka topic %q: %w; create=true in the URL makes it", s.topic.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+// Package kafkatest starts a real Apache Kafka for a test: one node, on loopback,
+// gone when the test ends.
+package kafkatest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// JarsVariable names the directory with Kafka's jars.
+const JarsVariable = "RECAP_KAFKA_JARS"
+
+// A clusterID is 16 bytes in base64.
+const clusterID = "cmVjYXAta2Fma2EtdGVzdA"
+
+// Start returns the address of a broker. It skips the test where there are no jars
+// or there is no Java.
+func Start(t testing.TB) string {
+	t.Helper()
+	jars := os.Getenv(JarsVariable)
+	if jars == "" {
+		t.Skipf("%s is not set: replay/kafka/testdata/fetch DIR puts Apache Kafka there", JarsVariable)
+	}
+	java, err := exec.LookPath("java")
+	if err != nil {
+		t.Skip("java is not installed")
+	}
+	dir := t.TempDir()
+	broker, controller := freePort(t), freePort(t)
+	config := filepath.Join(dir, "server.properties")
+	text := fmt.Sprintf(`process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@%[2]s
+listeners=PLAINTEXT://%[1]s,CONTROLLER://%[2]s
+advertised.listeners=PLAINTEXT://%[1]s
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=%[3]s
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+auto.create.topics.enable=false
+`, broker, controller, filepath.Join(dir, "data"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	classes := filepath.Join(jars, "*")
+	format := exec.Command(java, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", config)
+	format.Dir = dir
+	if out, err := format.CombinedOutput(); err != nil {
+		t.Fatalf("formatting the storage: %v\n%s", err, out)
+	}
+	var log bytes.Buffer
+	server := exec.Command(java, "-Xmx512m", "-cp", classes, "kafka.Kafka", config)
+	server.Dir, server.Stdout, server.Stderr = dir, &log, &log
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	t.Cleanup(func() {
+		server.Process.Kill()
+		<-ended
+	})
+	if err := ready(broker, ended); err != nil {
+		server.Process.Kill()
+		t.Fatalf("kafka did not start: %v\n%s", err, log.Bytes())
+	}
+	return broker
+}
+
+// ready waits until the broker answers.
+func ready(broker string, ended chan error) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for deadline := time.Now().Add(time.Minute); ; {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		err := client.Ping(ctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case end := <-ended:
+			ended <- end
+			return fmt.Errorf("it ended: %v", end)
+		case <-time.After(100 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// MakeTopic makes a topic with so many partitions, anew where there was one.
+func MakeTopic(t testing.TB, broker, topic string, partitions int32) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	_, _ = admin.DeleteTopic(t.Context(), topic)
+	for range 200 {
+		if _, err = admin.CreateTopic(t.Context(), partitions, 1, nil, topic); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal(err)
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

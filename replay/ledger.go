@@ -1,0 +1,340 @@
+package replay
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"recap/pipeline/exchange"
+)
+
+// A ledger holds what became of each event: one bit an event and question, and counts.
+// Any goroutine may use it.
+type ledger struct {
+	mu        sync.Mutex
+	run       uint32
+	lateAfter time.Duration
+	counting  bool // there are no markers: only numbers can be compared
+
+	scheduled uint64
+	sent      bitmap
+	failed    bitmap
+	failures  map[failureKey]uint64
+
+	seen       bitmap
+	duplicated bitmap
+	mispaired  bitmap
+	truncated  bitmap
+	half       bitmap
+	late       bitmap
+
+	observations, unmarked, bad, other, unsized uint64
+	duplicates, mispairs                        uint64
+
+	delay steps
+	ticks []tick // by second of the run
+	pairs pairBook
+}
+
+type failureKey struct{ hop, text string }
+
+// maxFailures bounds the kinds of failures that are told apart.
+const maxFailures = 100
+
+// A tick is what the ledger notes of one second.
+type tick struct {
+	pairs, failed uint64
+	// behind is the number after the last event sent in this second.
+	behind uint64
+}
+
+// schedule notes that n more events go to the target.
+func (l *ledger) schedule(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scheduled += uint64(n)
+}
+
+// count returns how many events the target was given.
+func (l *ledger) count() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.scheduled
+}
+
+// tick returns the second of now.
+func (l *ledger) tick(now time.Duration) *tick {
+	at := int(now / time.Second)
+	for len(l.ticks) <= at {
+		l.ticks = append(l.ticks, tick{})
+	}
+	return &l.ticks[at]
+}
+
+func (l *ledger) markSent(seq uint64, now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sent.set(seq) {
+		t := l.tick(now)
+		t.pairs++
+		t.behind = max(t.behind, seq+1)
+	}
+}
+
+func (l *ledger) markFailed(seq uint64, hop string, err error, now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.failed.set(seq) {
+		return
+	}
+	l.tick(now).failed++
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	key := failureKey{hop, text}
+	if _, ok := l.failures[key]; !ok && len(l.failures) >= maxFailures {
+		key.text = "other causes"
+	}
+	if l.failures == nil {
+		l.failures = map[failureKey]uint64{}
+	}
+	l.failures[key]++
+}
+
+// observe notes one pair that came out of the ingestor.
+func (l *ledger) observe(o *Observation, now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.observations++
+	q, qOK := l.marker(o.Request)
+	s, sOK := l.marker(o.Response)
+	switch {
+	case qOK && sOK && q.Seq != s.Seq:
+		// The response's own pair has not been seen by this.
+		l.mispairs++
+		l.mispaired.set(q.Seq)
+		l.note(q, now)
+	case qOK:
+		if l.note(q, now) && !sOK {
+			l.half.set(q.Seq)
+		}
+		l.size(q, o)
+	case sOK:
+		if l.note(s, now) {
+			l.half.set(s.Seq)
+		}
+		l.size(s, o)
+	case len(o.Request)+len(o.Response) == 0:
+		l.unmarked++
+	}
+}
+
+// marker reads a marker and reports whether it is one of this run.
+func (l *ledger) marker(text []byte) (Marker, bool) {
+	if len(text) == 0 {
+		return Marker{}, false
+	}
+	m, err := ParseMarker(text)
+	switch {
+	case err != nil:
+		l.bad++
+	case m.Run != l.run || m.Seq >= l.scheduled:
+		l.other++
+	default:
+		return m, true
+	}
+	return Marker{}, false
+}
+
+// note notes that a pair was seen and reports whether it was for the first time.
+func (l *ledger) note(m Marker, now time.Duration) bool {
+	if !l.seen.set(m.Seq) {
+		l.duplicates++
+		l.duplicated.set(m.Seq)
+		return false
+	}
+	if l.delay.record(now, now-m.Due, l.lateAfter) {
+		l.late.set(m.Seq)
+	}
+	return true
+}
+
+// size holds the sizes of bodies against those that were sent.
+func (l *ledger) size(m Marker, o *Observation) {
+	request, response, ok := l.pairs.sizes(m)
+	cut := o.Cut
+	if ok {
+		cut = cut || o.RequestBody >= 0 && o.RequestBody < request || o.ResponseBody >= 0 && o.ResponseBody < response
+	}
+	if !cut && (!ok || o.RequestBody < 0 && o.ResponseBody < 0) {
+		l.unsized++
+	}
+	if cut {
+		l.truncated.set(m.Seq)
+	}
+}
+
+// A pairBook remembers of each pair of the source what a report needs: sizes of bodies
+// to find truncation, 8 bytes, and while there are few the id.
+type pairBook struct {
+	sized []uint64 // request and response, 32 bits each
+	ids   []exchange.ID
+	begin []uint64 // number of the first event of each pass
+	skip  bool     // sizes are not needed: nobody collects
+}
+
+// Bounds of the book, pairs. Beyond them, ids are left out of reports and truncation is
+// not tested, which reports say.
+const (
+	maxSized = 1 << 27
+	maxKnown = 1 << 22
+)
+
+// unknownSize stands for sizes that do not fit.
+const unknownSize = math.MaxUint32
+
+func (b *pairBook) add(p *exchange.Pair) {
+	if len(b.ids) < maxKnown {
+		b.ids = append(b.ids, p.ID)
+	}
+	if !b.skip && len(b.sized) < maxSized {
+		half := func(m *exchange.Message) uint64 { return uint64(min(int64(len(m.Body)), unknownSize)) }
+		b.sized = append(b.sized, half(&p.Request.Message)<<32|half(&p.Response.Message))
+	}
+}
+
+// place returns which pair of the source an event was made of.
+func (b *pairBook) place(seq uint64, loop uint32) (int, bool) {
+	if int64(loop) >= int64(len(b.begin)) || seq < b.begin[loop] {
+		return 0, false
+	}
+	return int(seq - b.begin[loop]), true
+}
+
+func (b *pairBook) sizes(m Marker) (request, response int64, ok bool) {
+	i, ok := b.place(m.Seq, m.Loop)
+	if !ok || i >= len(b.sized) {
+		return 0, 0, false
+	}
+	q, s := b.sized[i]>>32, b.sized[i]&math.MaxUint32
+	return int64(q), int64(s), q != unknownSize && s != unknownSize
+}
+
+// id names an event.
+func (b *pairBook) id(seq uint64) PairID {
+	loop, found := slices.BinarySearch(b.begin, seq)
+	if !found {
+		loop--
+	}
+	id := PairID{Seq: seq, Loop: uint32(max(loop, 0))}
+	if i, ok := b.place(seq, id.Loop); ok && i < len(b.ids) && b.ids[i] != (exchange.ID{}) {
+		id.ID = b.ids[i].String()
+	}
+	return id
+}
+
+// report closes the books.
+func (l *ledger) report(collected bool) LedgerReport {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sent := l.sent.n
+	r := LedgerReport{
+		Scheduled: l.scheduled, Sent: sent, Failed: l.failed.n,
+		Collected: collected, ByCount: l.counting && collected, Observations: l.observations,
+		Unmarked: l.unmarked, BadMarker: l.bad, OtherRun: l.other, Unsized: l.unsized,
+		Duplicated: l.duplicates, Mispaired: l.mispairs, Truncated: l.truncated.n, Half: l.half.n,
+		Late: l.late.n, LateAfterNS: int64(l.lateAfter), Delay: l.delay.timing(l.lateAfter),
+	}
+	r.FailedIDs = l.list(&l.failed, new(bitmap))
+	// An event may be both: sent, and found to have failed afterwards.
+	r.Unsent = l.scheduled - sent - l.failed.n + l.sent.common(&l.failed)
+	if !collected {
+		return r
+	}
+	if l.counting {
+		r.Seen = min(l.observations, sent)
+		r.Lost = sent - r.Seen
+		r.Unexpected = l.observations - r.Seen
+		return r
+	}
+	r.Seen = l.sent.common(&l.seen)
+	r.Lost = sent - r.Seen
+	r.Unexpected = l.seen.n - r.Seen
+	r.LostIDs = l.list(&l.sent, &l.seen)
+	r.DuplicatedIDs = l.list(&l.duplicated, new(bitmap))
+	r.MispairedIDs = l.list(&l.mispaired, new(bitmap))
+	r.TruncatedIDs = l.list(&l.truncated, new(bitmap))
+	r.LateIDs = l.list(&l.late, new(bitmap))
+	return r
+}
+
+// list names the first events that are in b and not in c.
+func (l *ledger) list(b, c *bitmap) (ids []PairID) {
+	b.without(c, func(seq uint64) bool {
+		ids = append(ids, l.pairs.id(seq))
+		return len(ids) < MaxIDs
+	})
+	return ids
+}
+
+// failureList returns the failures, most frequent first.
+func (l *ledger) failureList() (list []Failure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, n := range l.failures {
+		list = append(list, Failure{k.hop, k.text, n})
+	}
+	slices.SortFunc(list, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(b.Pairs, a.Pairs), cmp.Compare(a.Hop, b.Hop), cmp.Compare(a.Error, b.Error))
+	})
+	return list
+}
+
+// steps returns what the ledger knows of each second: lost pairs belong to the second
+// in which they, or later ones, were sent.
+func (l *ledger) steps(collected bool) []Step {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]Step, max(len(l.ticks), len(l.delay.list)))
+	for i := range list {
+		list[i].AtNS = int64(time.Duration(i) * time.Second)
+	}
+	for i, t := range l.ticks {
+		list[i].Pairs, list[i].Failed, list[i].Seen = t.pairs, t.failed, t.pairs
+	}
+	l.delay.roll(math.MaxInt64)
+	for i, s := range l.delay.list {
+		list[i].DelayP50NS, list[i].DelayMaxNS = s.p50, s.max
+	}
+	if !collected || l.counting {
+		for i := range list {
+			list[i].Seen = 0
+		}
+		return list
+	}
+	at, border, rest := 0, uint64(0), uint64(0)
+	l.sent.without(&l.seen, func(seq uint64) bool {
+		for at < len(l.ticks) {
+			if border = max(border, l.ticks[at].behind); seq < border && list[at].Seen > 0 {
+				break
+			}
+			at++
+		}
+		if at < len(l.ticks) {
+			list[at].Lost++
+			list[at].Seen--
+		} else {
+			rest++
+		}
+		return true
+	})
+	// What was sent out of order may find its second full: the sums hold all the same.
+	for i := len(list) - 1; rest > 0 && i >= 0; i-- {
+		n := min(rest, list[i].Seen)
+		list[i].Lost, list[i].Seen, rest = list[i].Lost+n, list[i].Seen-n, rest-n
+	}
+	return list
+}

@@ -1,0 +1,550 @@
+package replay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"recap/pipeline/exchange"
+	"recap/reader/packet"
+)
+
+// Options say what a run does. Source or Packets, and Open, are needed; everything else
+// may stay zero.
+type Options struct {
+	Source  Source
+	Packets PacketSource // instead of Source: the packets as they were captured
+	// Open makes the target. It may send nothing yet.
+	Open func(ctx context.Context, env Env) (Target, error)
+	// Collect makes the collector; nil for none.
+	Collect func(ctx context.Context, env Env) (Collector, error)
+
+	Rate  Rate
+	Loops uint64        // passes over the source; 0: one, or with For as many as fit
+	For   time.Duration // end of scheduling; 0: none
+	Limit uint64        // pairs; 0: all
+
+	Window Window
+	// Incomplete sends pairs whose bodies are not whole or that have no response, too.
+	Incomplete bool
+	// RequestOnly says that the target has no use for responses.
+	RequestOnly bool
+
+	NoMarker bool
+	Worker   uint8
+	// LateSend is how far behind its deadline a unit counts as late; 0: 1 ms. LateSeen
+	// is the same for pairs that come out of the ingestor; 0: 10 s.
+	LateSend time.Duration
+	LateSeen time.Duration
+	// Quiet is how long nothing must have come out of the ingestor to believe that
+	// nothing more will; 0: 2 s.
+	Quiet time.Duration
+
+	Guard *Guard // nil: the zero Guard, which allows nothing
+	// Address is where the target is and Interface what packets leave by, for the
+	// kernel's counters; zero where unknown or unneeded.
+	Address   netip.Addr
+	Interface string
+	Limits    []Limit // of the verdict
+	Live      *Live   // shows the run while it lasts; may be nil
+
+	// Names, for the report.
+	Sources   []string
+	To        string
+	CollectAt string
+}
+
+// Defaults of [Options].
+const (
+	DefaultLateSend = time.Millisecond
+	DefaultLateSeen = 10 * time.Second
+	DefaultQuiet    = 2 * time.Second
+)
+
+// Ends of a run; see [Result.Ended].
+const (
+	EndedSource      = "source"
+	EndedFor         = "for"
+	EndedLimit       = "limit"
+	EndedInterrupted = "interrupted"
+	EndedError       = "error"
+)
+
+// errTimeUp stops what is still being sent some time after Options.For.
+var errTimeUp = errors.New("the time of the run is up")
+
+// closeGrace is how long a target may take to close after an interrupt or a hard end.
+const closeGrace = 5 * time.Second
+
+// Run sends the events of a source to a target and returns what became of them. The
+// result is there and true also beside an error, and after ctx has ended.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	r := newRunner(ctx, o)
+	defer r.cancel(nil)
+	o.Live.attach(r)
+	err := r.run()
+	r.phase.Store(&phaseDone)
+	return r.result(err), err
+}
+
+// A runner is one run; it is the Env of its target.
+type runner struct {
+	o       Options
+	user    context.Context // ends with an interrupt
+	ctx     context.Context // ends with the sending
+	cancel  context.CancelCauseFunc
+	id      uint32
+	clock   *clock
+	began   time.Time
+	ledger  *ledger
+	plan    *schedule
+	path    *path
+	target  Target
+	phase   atomic.Pointer[string]
+	enough  atomic.Bool // For is over: no further events
+	stopped atomic.Bool // ctx has ended
+	ended   string
+	loop    atomic.Uint64
+	took    time.Duration
+
+	// What Wait keeps: one goroutine at a time calls it.
+	pacer    Pacer
+	sent     Amount
+	before   Amount // sent without the last unit
+	last     time.Duration
+	lastDue  time.Duration
+	lastUnit time.Duration // when it left
+	timing   steps
+	units    []unitTick // by second
+
+	// Copies for Snapshot.
+	pub struct {
+		packets, bytes, units, late atomic.Uint64
+		due                         atomic.Int64
+	}
+
+	countMu  sync.Mutex
+	counters map[string]int64
+}
+
+type unitTick struct{ packets, bytes uint64 }
+
+var (
+	phaseStarting   = "starting"
+	phaseSending    = "sending"
+	phaseClosing    = "closing"
+	phaseCollecting = "collecting"
+	phaseDone       = "done"
+)
+
+func newRunner(ctx context.Context, o Options) *runner {
+	if o.LateSend <= 0 {
+		o.LateSend = DefaultLateSend
+	}
+	if o.LateSeen <= 0 {
+		o.LateSeen = DefaultLateSeen
+	}
+	if o.Quiet <= 0 {
+		o.Quiet = DefaultQuiet
+	}
+	if o.Guard == nil {
+		o.Guard = new(Guard)
+	}
+	r := &runner{o: o, user: ctx, id: newRunID(), pacer: o.Rate.Pacer(), counters: map[string]int64{}}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	context.AfterFunc(r.ctx, func() { r.stopped.Store(true) })
+	r.phase.Store(&phaseStarting)
+	r.ledger = &ledger{run: r.id, lateAfter: o.LateSeen, counting: o.NoMarker || o.Packets != nil}
+	r.ledger.pairs.skip = o.Collect == nil
+	r.plan = &schedule{
+		source: o.Source, window: o.Window, loops: o.Loops, limit: o.Limit, incomplete: o.Incomplete, requestOnly: o.RequestOnly,
+		emitted: func(p *exchange.Pair) {
+			r.ledger.mu.Lock()
+			defer r.ledger.mu.Unlock()
+			r.ledger.pairs.add(p)
+		},
+		begun: func(seq uint64) {
+			r.ledger.mu.Lock()
+			defer r.ledger.mu.Unlock()
+			r.ledger.pairs.begin = append(r.ledger.pairs.begin, seq)
+		},
+	}
+	if o.Loops == 0 && o.For == 0 {
+		r.plan.loops = 1
+	}
+	r.clock = newClock()
+	r.began = time.Now()
+	return r
+}
+
+func newRunID() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// run does everything but the report.
+func (r *runner) run() (err error) {
+	defer func() { r.took = r.clock.now() }()
+	collected, err := r.collect()
+	if err != nil {
+		r.ended = EndedError
+		return err
+	}
+	if r.target, err = r.o.Open(r.user, r); err != nil {
+		r.ended = EndedError
+		return errors.Join(err, collected(true))
+	}
+	r.path = newPath(r.o.Address, r.o.Interface)
+	r.clock.restart() // opening took as long as it took
+	r.phase.Store(&phaseSending)
+	if r.o.For > 0 {
+		// What has begun is finished, but not for ever.
+		t := time.AfterFunc(r.o.For+max(time.Second, r.o.For/20), func() { r.cancel(errTimeUp) })
+		defer t.Stop()
+	}
+	err = r.send()
+	r.phase.Store(&phaseClosing)
+	if cerr := r.close(); cerr != nil && r.ctx.Err() == nil {
+		err = errors.Join(err, cerr)
+		r.ended = EndedError
+	}
+	r.phase.Store(&phaseCollecting)
+	if cerr := collected(false); cerr != nil {
+		err = errors.Join(err, cerr)
+		r.ended = EndedError
+	}
+	if r.user.Err() != nil {
+		r.ended = EndedInterrupted
+	}
+	return err
+}
+
+// collect starts the collector and returns the function that ends it; abort does so
+// without waiting for more.
+func (r *runner) collect() (end func(abort bool) error, err error) {
+	if r.o.Collect == nil {
+		return func(bool) error { return nil }, nil
+	}
+	c, err := r.o.Collect(r.user, r)
+	if err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	if err := c.Ready(r.user); err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	// An interrupt must not cut off what is on its way: the drain does that.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.user))
+	done := make(chan error, 1)
+	go func() {
+		done <- c.Collect(ctx, func(o *Observation) { r.ledger.observe(o, r.clock.now()) })
+	}()
+	return func(abort bool) error {
+		defer cancel()
+		quiet := r.o.Quiet
+		interrupted := r.user.Done()
+		if r.user.Err() != nil || abort {
+			quiet = min(quiet, time.Second)
+			t := time.AfterFunc(closeGrace, cancel)
+			defer t.Stop()
+			interrupted = nil
+		}
+		c.Drain(quiet)
+		var err error
+		select {
+		case err = <-done:
+		case <-interrupted:
+			t := time.AfterFunc(time.Second, cancel)
+			defer t.Stop()
+			err = <-done
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("collector: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// close closes the target. After an interrupt or a hard end it gets some time of its own.
+func (r *runner) close() error {
+	ctx := r.user
+	if r.ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(r.user), closeGrace)
+		defer cancel()
+	}
+	return r.target.Close(ctx)
+}
+
+// send gives everything to the target.
+func (r *runner) send() (err error) {
+	r.ended = EndedSource
+	if r.o.Packets != nil {
+		err = r.sendPackets()
+	} else {
+		err = r.sendPairs()
+	}
+	switch {
+	case r.user.Err() != nil:
+		r.ended = EndedInterrupted
+		return nil
+	case errors.Is(context.Cause(r.ctx), errTimeUp):
+		r.ended = EndedFor
+		return nil
+	case err != nil:
+		r.ended = EndedError
+	case r.enough.Load():
+		r.ended = EndedFor
+	case r.o.Limit > 0 && r.ledger.count() >= r.o.Limit:
+		r.ended = EndedLimit
+	}
+	return err
+}
+
+// Batches of events between the schedule and the target.
+const (
+	batchEvents = 256
+	batchBytes  = 1 << 20
+	batchAhead  = 4
+)
+
+type batch struct {
+	events []Event
+	err    error
+}
+
+func (r *runner) sendPairs() error {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	var reader sync.WaitGroup
+	defer reader.Wait() // the schedule's figures are read afterwards
+	defer cancel()
+	batches := make(chan batch, batchAhead)
+	reader.Go(func() {
+		defer close(batches)
+		r.readAhead(ctx, batches)
+	})
+	// The first events go alone, and more at a time while that takes no longer: with a
+	// slow rate, whoever stops does not have to wait for a long batch.
+	at := 1
+	for b := range batches {
+		for events := b.events; len(events) > 0; {
+			n := min(at, len(events))
+			if n = r.inTime(events[:n]); n == 0 || r.enough.Load() {
+				return nil
+			}
+			r.ledger.schedule(n)
+			r.loop.Store(uint64(events[n-1].Loop))
+			from := r.clock.now()
+			if err := r.target.Send(r.ctx, events[:n:n]); err != nil {
+				return err
+			}
+			switch took := r.clock.now() - from; {
+			case took < 10*time.Millisecond:
+				at = min(at*2, batchEvents)
+			case took > 50*time.Millisecond:
+				at = max(at/2, 1)
+			}
+			events = events[n:]
+		}
+		if b.err != nil {
+			return b.err
+		}
+	}
+	return context.Cause(r.ctx)
+}
+
+// inTime returns how many of the events are due before the end of the run.
+func (r *runner) inTime(events []Event) int {
+	if r.o.For <= 0 || r.o.Rate.Unit() != NoUnit || r.o.Rate.Max() {
+		return len(events) // Wait finds the end
+	}
+	for i := range events {
+		if r.pacer.Due(events[i].At, Amount{}) >= r.o.For {
+			r.enough.Store(true)
+			return i
+		}
+	}
+	return len(events)
+}
+
+// readAhead runs the schedule and hands its events on in batches.
+func (r *runner) readAhead(ctx context.Context, out chan<- batch) {
+	var b batch
+	bytes := int64(0)
+	flush := func() bool {
+		if len(b.events) == 0 && b.err == nil {
+			return true
+		}
+		select {
+		case out <- b:
+			b, bytes = batch{}, 0
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for e, err := range r.plan.events(ctx) {
+		if err != nil {
+			b.err = err
+			break
+		}
+		b.events = append(b.events, e)
+		bytes += int64(len(e.Pair.Request.Body) + len(e.Pair.Response.Body))
+		if (len(b.events) == batchEvents || bytes > batchBytes) && !flush() {
+			return
+		}
+	}
+	flush()
+}
+
+func (r *runner) sendPackets() error {
+	t, ok := r.target.(PacketTarget)
+	if !ok {
+		return fmt.Errorf("%s does not take packets, only pairs", r.o.To)
+	}
+	loops := r.o.Loops
+	if loops == 0 && r.o.For == 0 {
+		loops = 1
+	}
+	for loop := uint64(0); loops == 0 || loop < loops; loop++ {
+		r.plan.stat.Loops++
+		r.loop.Store(loop)
+		any := false
+		for b, err := range r.o.Packets(r.ctx) {
+			if err != nil {
+				return err
+			}
+			any = any || len(b.Packets) > 0
+			if r.enough.Load() || r.ctx.Err() != nil {
+				return context.Cause(r.ctx)
+			}
+			if left := r.packetsLeft(); left < uint64(len(b.Packets)) {
+				short := &packet.Batch{Packets: b.Packets[:left]}
+				return t.SendPackets(r.ctx, short, uint32(loop))
+			}
+			if err := t.SendPackets(r.ctx, b, uint32(loop)); err != nil {
+				return err
+			}
+		}
+		if !any {
+			break
+		}
+	}
+	return context.Cause(r.ctx)
+}
+
+// packetsLeft is what the limit leaves.
+func (r *runner) packetsLeft() uint64 {
+	if r.o.Limit == 0 {
+		return math.MaxUint64
+	}
+	return r.o.Limit - min(r.pub.units.Load(), r.o.Limit)
+}
+
+// Wait implements [Env].
+func (r *runner) Wait(ctx context.Context, at time.Duration, unit Amount) (time.Duration, error) {
+	if r.stopped.Load() {
+		return 0, context.Cause(r.ctx)
+	}
+	due := max(r.pacer.Due(at, r.sent), r.last)
+	now := r.clock.now()
+	if due > now {
+		if now = r.clock.wait(r.ctx, due); now < due {
+			return 0, context.Cause(r.ctx)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	late := false
+	if r.o.Rate.max {
+		due = now
+	} else {
+		late = r.timing.record(now, now-due, r.o.LateSend)
+	}
+	r.last, r.lastDue, r.lastUnit = due, due, now
+	r.before = r.sent
+	r.sent.Pairs += unit.Pairs
+	r.sent.Packets += unit.Packets
+	r.sent.Bytes += unit.Bytes
+	second := int(now / time.Second)
+	for len(r.units) <= second {
+		r.units = append(r.units, unitTick{})
+	}
+	r.units[second].packets += unit.Packets
+	r.units[second].bytes += unit.Bytes
+	r.publish(due, late)
+	if r.o.For > 0 && due >= r.o.For {
+		r.enough.Store(true)
+	}
+	return due, nil
+}
+
+func (r *runner) publish(due time.Duration, late bool) {
+	r.pub.packets.Store(r.sent.Packets)
+	r.pub.bytes.Store(r.sent.Bytes)
+	r.pub.due.Store(int64(due))
+	r.pub.units.Add(1)
+	if late {
+		r.pub.late.Add(1)
+	}
+}
+
+// Start implements [Env].
+func (r *runner) Start() time.Time { return r.clock.start() }
+
+// Marker implements [Env].
+func (r *runner) Marker(dst []byte, e *Event, intended time.Duration) []byte {
+	if r.o.NoMarker {
+		return dst
+	}
+	return Marker{Run: r.id, Worker: r.o.Worker, Loop: e.Loop, Seq: e.Seq, Due: intended}.Append(dst)
+}
+
+// Sent implements [Env].
+func (r *runner) Sent(seq uint64) { r.ledger.markSent(seq, r.clock.now()) }
+
+// Failed implements [Env]. What an end of the run has stopped has not failed: it is
+// unsent.
+func (r *runner) Failed(seq uint64, hop string, err error) {
+	if r.stopped.Load() && (errors.Is(err, errTimeUp) || errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(r.ctx))) {
+		return
+	}
+	r.ledger.markFailed(seq, hop, err, r.clock.now())
+}
+
+// Count implements [Env].
+func (r *runner) Count(name string, n int64) {
+	r.countMu.Lock()
+	defer r.countMu.Unlock()
+	r.counters[name] += n
+}
+
+// Allow implements [Env].
+func (r *runner) Allow(host string) error { return r.o.Guard.Allow(host) }
+
+// Dial connects as the guard allows; see [DialContext].
+func (r *runner) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return r.o.Guard.Dial(ctx, network, address)
+}
+
+// Lookup resolves as the guard does; see [Resolve].
+func (r *runner) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	return r.o.Guard.Lookup(ctx, host)
+}
+
+func (r *runner) counts() map[string]int64 {
+	r.countMu.Lock()
+	defer r.countMu.Unlock()
+	return maps.Clone(r.counters)
+}

@@ -1,0 +1,359 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"testing"
+	"time"
+
+	"recap/pipeline/exchange"
+)
+
+// testPair is pair n of connection c, requested at so many ms.
+func testPair(c, n int, ms int64) *exchange.Pair {
+	p := &exchange.Pair{ID: exchange.ID{1, byte(c >> 8), byte(c), byte(n >> 8), byte(n)}, Ordinal: int32(n), Conn: &exchange.Conn{ID: exchange.ID{2, byte(c >> 8), byte(c)}}, DurationNS: exchange.NoTime}
+	for _, m := range []*exchange.Message{&p.Request.Message, &p.Response.Message} {
+		m.Present, m.HasBody, m.Body, m.BodySize, m.TimeNS = true, true, []byte("body"), 4, ms*1e6
+	}
+	p.Request.Method, p.Request.Target, p.Response.Status = "GET", fmt.Sprintf("/%d/%d", c, n), 200
+	return p
+}
+
+func sourceOf(pairs ...*exchange.Pair) Source {
+	return func(ctx context.Context) iter.Seq2[*exchange.Pair, error] {
+		return func(yield func(*exchange.Pair, error) bool) {
+			for _, p := range pairs {
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// manyPairs are n pairs, one each millisecond, ten to a connection.
+func manyPairs(n int) []*exchange.Pair {
+	list := make([]*exchange.Pair, n)
+	for i := range list {
+		list[i] = testPair(i/10, i%10, int64(i))
+	}
+	return list
+}
+
+// An ingestor is target and collector in one: what is sent comes out, but for faults.
+type ingestor struct {
+	env      Env
+	fault    func(e *Event, o *Observation) []*Observation // what comes out of a pair
+	sendErr  func(e *Event) error
+	out      chan *Observation
+	quiet    chan time.Duration
+	closed   bool
+	sent     []Event
+	capacity func() bool // whether there is room for one more; nil: always
+}
+
+func newIngestor() *ingestor {
+	return &ingestor{out: make(chan *Observation, 1<<20), quiet: make(chan time.Duration, 1)}
+}
+
+func (g *ingestor) open(_ context.Context, env Env) (Target, error) {
+	g.env = env
+	return g, nil
+}
+
+func (g *ingestor) collect(context.Context, Env) (Collector, error) { return g, nil }
+
+func (g *ingestor) Send(ctx context.Context, events []Event) error {
+	for i := range events {
+		e := &events[i]
+		due, err := g.env.Wait(ctx, e.At, Amount{Pairs: 1, Packets: 2, Bytes: 1000})
+		if err != nil {
+			return err
+		}
+		if g.sendErr != nil {
+			if err := g.sendErr(e); err != nil {
+				g.env.Failed(e.Seq, HopBuilt, err)
+				continue
+			}
+		}
+		g.sent = append(g.sent, *e)
+		g.env.Count(CountHTTP, 8)
+		g.env.Sent(e.Seq)
+		if g.capacity != nil && !g.capacity() {
+			continue
+		}
+		marker := g.env.Marker(nil, e, due)
+		o := &Observation{Request: marker, Response: marker, RequestBody: 4, ResponseBody: 4}
+		list := []*Observation{o}
+		if g.fault != nil {
+			list = g.fault(e, o)
+		}
+		for _, o := range list {
+			g.out <- o
+		}
+	}
+	return nil
+}
+
+func (g *ingestor) Close(context.Context) error {
+	if g.closed {
+		return errors.New("closed twice")
+	}
+	g.closed = true
+	return nil
+}
+
+func (g *ingestor) Ready(context.Context) error { return nil }
+func (g *ingestor) Drain(quiet time.Duration)   { g.quiet <- quiet }
+
+func (g *ingestor) Collect(ctx context.Context, out func(*Observation)) error {
+	for {
+		select {
+		case o := <-g.out:
+			out(o)
+		case <-g.quiet:
+			for len(g.out) > 0 {
+				out(<-g.out)
+			}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (g *ingestor) options(pairs []*exchange.Pair) Options {
+	return Options{Source: sourceOf(pairs...), Open: g.open, Collect: g.collect, Rate: Rate{max: true}, Quiet: time.Millisecond}
+}
+
+func TestRunBalances(t *testing.T) {
+	g := newIngestor()
+	o := g.options(manyPairs(1000))
+	o.Loops = 3
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := r.Ledger
+	if l.Scheduled != 3000 || l.Sent != 3000 || l.Seen != 3000 || l.Lost+l.Duplicated+l.Mispaired+l.Truncated+l.Half+l.Failed+l.Unsent != 0 {
+		t.Errorf("ledger %+v", l)
+	}
+	if r.Ended != EndedSource || !r.Verdict.OK || r.Schedule.Loops != 3 || !r.Schedule.Cached || r.Schedule.Read != 3000 {
+		t.Errorf("ended %q, verdict %+v, schedule %+v", r.Ended, r.Verdict, r.Schedule)
+	}
+	if r.Sent != (Amount{Pairs: 3000, Packets: 6000, Bytes: 3_000_000}) || r.Counters[CountHTTP] != 24000 {
+		t.Errorf("sent %+v, counters %v", r.Sent, r.Counters)
+	}
+	var pairs, seen uint64
+	for _, s := range r.Series.Steps {
+		pairs, seen = pairs+s.Pairs, seen+s.Seen
+	}
+	if pairs != 3000 || seen != 3000 {
+		t.Errorf("the series holds %d pairs, %d seen", pairs, seen)
+	}
+	for i, e := range g.sent {
+		if e.Seq != uint64(i) || e.Loop != uint32(i/1000) || i > 0 && e.At < g.sent[i-1].At {
+			t.Fatalf("event %d: %+v behind %+v", i, e, g.sent[i-1])
+		}
+	}
+}
+
+// Every fault of an ingestor is found, and its pairs are named.
+func TestRunFindsFaults(t *testing.T) {
+	var held *Observation
+	for _, tt := range []struct {
+		name  string
+		fault func(e *Event, o *Observation) []*Observation
+		want  LedgerReport
+		ids   func(*LedgerReport) []PairID
+		first uint64
+	}{
+		{"every tenth lost", func(e *Event, o *Observation) []*Observation {
+			if e.Seq%10 == 3 {
+				return nil
+			}
+			return []*Observation{o}
+		}, LedgerReport{Seen: 90, Lost: 10}, func(l *LedgerReport) []PairID { return l.LostIDs }, 3},
+		{"one given out three times", func(e *Event, o *Observation) []*Observation {
+			if e.Seq == 42 {
+				return []*Observation{o, o, o}
+			}
+			return []*Observation{o}
+		}, LedgerReport{Seen: 100, Duplicated: 2}, func(l *LedgerReport) []PairID { return l.DuplicatedIDs }, 42},
+		{"two responses swapped", func(e *Event, o *Observation) []*Observation {
+			switch e.Seq {
+			case 20:
+				held = o
+				return nil
+			case 21:
+				held.Response, o.Response = o.Response, held.Response
+				return []*Observation{held, o}
+			}
+			return []*Observation{o}
+		}, LedgerReport{Seen: 100, Mispaired: 2}, func(l *LedgerReport) []PairID { return l.MispairedIDs }, 20},
+		{"one body cut", func(e *Event, o *Observation) []*Observation {
+			if e.Seq == 7 {
+				o.ResponseBody = 3
+			}
+			return []*Observation{o}
+		}, LedgerReport{Seen: 100, Truncated: 1}, func(l *LedgerReport) []PairID { return l.TruncatedIDs }, 7},
+		{"one response missing", func(e *Event, o *Observation) []*Observation {
+			if e.Seq == 7 {
+				o.Response = nil
+			}
+			return []*Observation{o}
+		}, LedgerReport{Seen: 100, Half: 1}, nil, 0},
+		{"a damaged marker", func(e *Event, o *Observation) []*Observation {
+			if e.Seq == 7 {
+				b := append([]byte(nil), o.Request...)
+				b[3] ^= 1
+				o.Request, o.Response = b, b
+			}
+			return []*Observation{o}
+		}, LedgerReport{Seen: 99, Lost: 1, BadMarker: 2}, func(l *LedgerReport) []PairID { return l.LostIDs }, 7},
+		{"traffic of others", func(e *Event, o *Observation) []*Observation {
+			other := Marker{Run: 1, Seq: 5}.Append(nil)
+			return []*Observation{o, {RequestBody: -1, ResponseBody: -1}, {Request: other, Response: other}}
+		}, LedgerReport{Seen: 100, Unmarked: 100, OtherRun: 200}, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newIngestor()
+			g.fault = tt.fault
+			r, err := Run(t.Context(), g.options(manyPairs(100)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := r.Ledger
+			got := LedgerReport{Seen: l.Seen, Lost: l.Lost, Duplicated: l.Duplicated, Mispaired: l.Mispaired, Truncated: l.Truncated,
+				Half: l.Half, Unmarked: l.Unmarked, BadMarker: l.BadMarker, OtherRun: l.OtherRun}
+			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+				t.Errorf("ledger %+v, want %+v", got, tt.want)
+			}
+			if tt.ids != nil {
+				ids := tt.ids(&l)
+				if len(ids) == 0 || ids[0].Seq != tt.first || ids[0].ID != manyPairs(100)[tt.first].ID.String() {
+					t.Errorf("ids %+v, want event %d first", ids, tt.first)
+				}
+			}
+			var lost, seen uint64
+			for _, s := range r.Series.Steps {
+				lost, seen = lost+s.Lost, seen+s.Seen
+			}
+			if lost != l.Lost || seen != l.Seen {
+				t.Errorf("the series has %d lost, %d seen", lost, seen)
+			}
+		})
+	}
+}
+
+func TestRunCountsFailures(t *testing.T) {
+	g := newIngestor()
+	g.sendErr = func(e *Event) error {
+		if e.Seq%4 == 0 {
+			return errors.New("too large")
+		}
+		return nil
+	}
+	r, err := Run(t.Context(), g.options(manyPairs(100)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := r.Ledger; l.Sent != 75 || l.Failed != 25 || l.Seen != 75 || l.Unsent != 0 || len(l.FailedIDs) != 25 {
+		t.Errorf("ledger %+v", l)
+	}
+	if len(r.Failures) != 1 || r.Failures[0] != (Failure{HopBuilt, "too large", 25}) {
+		t.Errorf("failures %+v", r.Failures)
+	}
+	if h := r.Hops[1]; h.Name != HopBuilt || *h.Pairs != 75 || *h.Lost != 25 {
+		t.Errorf("hop %+v", h)
+	}
+}
+
+// An interrupt leaves a report that is true for what was sent until then.
+func TestRunInterrupted(t *testing.T) {
+	g := newIngestor()
+	o := g.options(manyPairs(100))
+	o.Rate = mustRate(t, "1000pairs/s")
+	o.Loops = 1 << 40
+	o.Live = new(Live)
+	ctx, cancel := context.WithCancel(t.Context())
+	var live Snapshot
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for live.Sent.Pairs < 50 {
+			time.Sleep(time.Millisecond)
+			live = o.Live.Snapshot()
+		}
+		cancel()
+	}()
+	r, err := Run(ctx, o)
+	<-done
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := r.Ledger
+	if r.Ended != EndedInterrupted || !g.closed || l.Sent < 50 {
+		t.Errorf("ended %q, closed %t, %d sent", r.Ended, g.closed, l.Sent)
+	}
+	if l.Sent != uint64(len(g.sent)) || l.Seen != l.Sent || l.Scheduled != l.Sent+l.Unsent {
+		t.Errorf("%d were sent, ledger %+v", len(g.sent), l)
+	}
+	if live.Sent.Pairs == 0 || live.Sent.Pairs > l.Sent || live.Phase != "sending" {
+		t.Errorf("snapshot %+v", live)
+	}
+}
+
+func TestRunFor(t *testing.T) {
+	for _, rate := range []string{"original", "1000pairs/s", "2kpps", "max"} {
+		t.Run(rate, func(t *testing.T) {
+			g := newIngestor()
+			g.out = make(chan *Observation, 1<<24)
+			o := g.options(manyPairs(10))
+			o.Rate, o.For = mustRate(t, rate), 200*time.Millisecond
+			if rate == "max" {
+				o.Collect = nil
+				g.fault = func(*Event, *Observation) []*Observation { return nil }
+			}
+			r, err := Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Ended != EndedFor || r.Ledger.Sent != r.Ledger.Scheduled {
+				t.Errorf("ended %q: %+v", r.Ended, r.Ledger)
+			}
+			// A busy host sends fewer; none may send more, but what was handed on in the last batch.
+			if n := r.Ledger.Sent; n == 0 || rate != "max" && n > 300 {
+				t.Errorf("%d pairs in 200 ms", n)
+			}
+		})
+	}
+}
+
+func TestRunLimit(t *testing.T) {
+	g := newIngestor()
+	o := g.options(manyPairs(100))
+	o.Limit = 7
+	r, err := Run(t.Context(), o)
+	if err != nil || r.Ended != EndedLimit || r.Ledger.Sent != 7 {
+		t.Errorf("ended %q with %d sent, %v", r.Ended, r.Ledger.Sent, err)
+	}
+}
+
+func TestRunReportsBesideAnError(t *testing.T) {
+	broken := errors.New("row 3: broken")
+	g := newIngestor()
+	o := g.options(nil)
+	o.Source = func(context.Context) iter.Seq2[*exchange.Pair, error] {
+		return func(yield func(*exchange.Pair, error) bool) {
+			_ = yield(testPair(1, 0, 1), nil) && yield(testPair(1, 1, 2), nil) && yield(nil, broken)
+		}
+	}
+	r, err := Run(t.Context(), o)
+	if !errors.Is(err, broken) || r.Ledger.Sent != 2 || r.Ended != EndedError || r.Verdict.OK {
+		t.Errorf("%v: ended %q, %d sent, verdict %+v", err, r.Ended, r.Ledger.Sent, r.Verdict)
+	}
+}

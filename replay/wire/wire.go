@@ -1,0 +1,114 @@
+// Package wire turns pairs into the packets that a network would have carried: one TCP
+// connection for each connection of the capture, with handshake, segments,
+// acknowledgements and an end by FIN, in the order and at the times of the pairs.
+//
+//	events → exchanges in a heap by time → plan of a burst → Wait → frames → Port
+//
+// A [Port] takes the frames: [recap/replay/vxlan], [recap/replay/file] and
+// [recap/replay/iface] are its implementations.
+//
+// What is sent is made for readers of mirrored traffic. A message keeps its head as it
+// was, but for the fields that frame its body: a content coding is gone, because what
+// is stored is decoded, and the length is that of the stored body. Interim responses
+// are left out. An answer to HEAD loses its Content-Length and ends its connection,
+// because a reader that does not know the request takes what follows for its body.
+// HTTP/2 and HTTP/3 become HTTP/1.1, with as many connections as exchanges overlap.
+package wire
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Route says which way a frame goes, and when it belongs there.
+type Route struct {
+	Hash uint64 // of the conversation, both directions alike
+	VNI  uint32
+	At   time.Duration // at original speed, since the first request of the run
+}
+
+// A Port sends frames. One goroutine calls it.
+type Port interface {
+	// Frame returns room for a frame of n bytes, to be filled before the next call.
+	// tag comes back where it could not be sent.
+	Frame(r *Route, n int, tag int32) []byte
+	// Flush sends the frames since the last call, those of one hash in order. It calls
+	// failed for each that is given up. An error ends the run.
+	Flush(ctx context.Context, failed func(tag int32, err error)) error
+	// MTU is the size of the largest IP packet that fits a frame, bytes.
+	MTU() int
+	// Around is what is added to a frame on its way, from the outer Ethernet header on.
+	Around() int
+	Close() error
+}
+
+// An Epocher is a Port that wants to know the capture time of the run's beginning,
+// nanoseconds since 1970, before its first frame.
+type Epocher interface{ Epoch(ns int64) }
+
+// Options of a Target. The zero value works.
+type Options struct {
+	// MSS is how many payload bytes a segment has, at most what fits the port.
+	MSS int
+	// FirstVNI and LastVNI are the networks that connections are spread over.
+	FirstVNI, LastVNI uint32
+	// Idle ends a connection on which nothing happened for so long at original speed; 4 s.
+	// Ingestors give up silent connections after 5 s.
+	Idle time.Duration
+	// AckEvery is how many segments of one direction the other acknowledges; 40.
+	AckEvery int
+	// Incomplete sends also pairs that are not whole, as far as they are there, each on
+	// a connection of its own. Else they fail at hop "built".
+	Incomplete bool
+	// MaxOpen bounds the exchanges that wait for the time of their response, and MaxHeld
+	// their bytes; 100,000 and 256 MiB. At a bound the earliest are sent before their time.
+	MaxOpen int
+	MaxHeld int64
+	// MaxConns bounds the open connections; 65,536. The one unused for longest is ended.
+	MaxConns int
+	// Oversize says what becomes of captured packets that do not fit (--packets).
+	Oversize Oversize
+}
+
+// Oversize is what becomes of a captured packet that is larger than the port can send.
+type Oversize uint8
+
+// A packet is left out and counted, or cut to what fits, as mirrors do.
+const (
+	LeaveOut Oversize = iota
+	Cut
+)
+
+func (o *Options) defaults(p Port) {
+	set := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	if o.Idle <= 0 {
+		o.Idle = 4 * time.Second
+	}
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = 256 << 20
+	}
+	set(&o.AckEvery, 40)
+	set(&o.MaxOpen, 100_000)
+	set(&o.MaxConns, 1<<16)
+	set(&o.MSS, p.MTU())
+	o.LastVNI = max(o.LastVNI, o.FirstVNI)
+}
+
+// mss returns the payload of a full segment.
+func (o *Options) mss(mtu int, v6 bool) int {
+	return max(1, min(o.MSS, mtu-ipLen(v6)-tcpLen))
+}
+
+// What can be wrong with a pair.
+var (
+	ErrNoRequest  = errors.New("the capture does not hold the request")
+	ErrNoResponse = errors.New("the capture does not hold a response")
+	ErrNotWhole   = errors.New("a message is not whole in the capture")
+	ErrNotStored  = errors.New("a body was not stored whole")
+	ErrUpgrade    = errors.New("an upgrade to HTTP/2 is not made: its exchanges are sent as HTTP/1.1")
+)
