@@ -35,6 +35,8 @@ type Options struct {
 	// 0 means 32 MiB. A row group holds at least one row, so a row larger than
 	// this makes a group of its own.
 	RowGroupBytes int64
+	// MaxRowGroupBytes bounds what row groups grow to in long files; 0 means 1 GiB.
+	MaxRowGroupBytes int64
 	// Workers is the number of goroutines that encode and compress, 0 for
 	// GOMAXPROCS. The bytes written do not depend on it.
 	Workers int

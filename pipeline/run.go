@@ -103,9 +103,7 @@ func orDefault[T int | int64](v, d T) T {
 // partition's share of Mem could not hold brought down to what it can.
 func (o Options) Resolved() Options {
 	o.Mem = orDefault(o.Mem, DefaultMem)
-	// Half of the memory is for connections; the other half for batches on their
-	// way, sinks and the collector's slack.
-	budget := o.Mem / 2 / partitions
+	budget := o.forConnections() / partitions
 	o.BodyLimit = min(orDefault(o.BodyLimit, DefaultBody), budget/2)
 	o.HeadLimit = min(orDefault(o.HeadLimit, DefaultHead), budget/4)
 	o.HeaderFields = orDefault(o.HeaderFields, DefaultFields)
@@ -123,6 +121,13 @@ func (o Options) Resolved() Options {
 	return o
 }
 
+// forConnections returns the part of Mem that is for connections. The rest is for
+// batches on their way, sinks and the collector's slack, which need about as much
+// whatever Mem is: so it is half of a large budget and a quarter of a small one.
+func (o Options) forConnections() int64 {
+	return max(o.Mem/4, min(o.Mem/2, o.Mem/4*3-DefaultMem/4))
+}
+
 func (o Options) resolve() (*resolved, error) {
 	policy, err := tcp.ParsePolicy(o.Overlap)
 	if err != nil {
@@ -135,7 +140,7 @@ func (o Options) resolve() (*resolved, error) {
 			Decode: o.DecodeLimit, DecodeLayers: o.DecodeLayers, ZstdWindow: o.ZstdWindow,
 			Hash: o.HashBodies, DecodeBodies: o.DecodeBodies},
 		policy:    policy,
-		budget:    o.Mem / 2 / partitions,
+		budget:    o.forConnections() / partitions,
 		span:      o.OutOfOrder,
 		history:   min(o.Mem/256, 4<<20),
 		fragments: o.FragmentMemory,

@@ -317,7 +317,7 @@ func isStream(name string) bool {
 func (c *extractCommand) writeOptions() (writeOptions, error) {
 	o := writeOptions{
 		out: c.out, formats: c.formats.values, bodiesDir: c.bodiesDir, overwrite: c.overwrite,
-		sinks: export.Options{Workers: c.limits.workers},
+		sinks: c.limits.sinks(),
 	}
 	var err error
 	if o.redact, err = export.ParseRedaction(c.redact.value); err != nil {

@@ -3,23 +3,39 @@ package main
 import (
 	"os"
 	"runtime/debug"
+
+	"recap/export"
+	"recap/export/parquet"
 )
 
 const (
-	// runtimeRoom is what the process needs beside the state that --mem bounds:
-	// code, stacks, batches on their way, columns of the open row groups.
-	runtimeRoom = 128 << 20
+	// codeRoom is what the process holds beside what the Go runtime manages: its code.
+	codeRoom = 24 << 20
+	// leastRoom is what reading and writing take whatever the budget is: batches on
+	// their way, columns of the open row groups, encoders.
+	leastRoom = 160 << 20
 	// gcPercent trades memory below the limit for time: the live heap is small
 	// against the bytes that pass through and little of those is allocated, so that
 	// collections are rare even with little room.
 	gcPercent = 50
 )
 
-// setMemory tells the Go runtime about the budget for all state. The variables
+// sinks says how outputs are written: row groups wait in memory, those of several
+// files and two of each.
+func (l *limits) sinks() export.Options {
+	mem := int64(l.mem.size)
+	return export.Options{
+		Workers:          l.workers,
+		RowGroupBytes:    min(parquet.DefaultRowGroup, max(mem/32, 2<<20)),
+		MaxRowGroupBytes: max(mem/8, parquet.DefaultRowGroup),
+	}
+}
+
+// setMemory tells the Go runtime about the budget of the process. The variables
 // GOGC and GOMEMLIMIT, where set, are the user's own word and win.
 func setMemory(budget int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(budget + runtimeRoom)
+		debug.SetMemoryLimit(max(budget-codeRoom, leastRoom))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

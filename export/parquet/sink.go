@@ -42,7 +42,8 @@ var errTooLarge = errors.New("parquet: a page does not fit 2 GiB")
 type Sink struct {
 	layout *layout
 	kind   kind
-	limit  int64
+	limit  int64 // bytes of a row group
+	most   int64 // that limit grows to
 	cur    export.Cursor
 	text   []byte
 	rows   int64
@@ -88,7 +89,10 @@ func newSink(w io.Writer, fields []export.Field, k kind, o export.Options) *Sink
 	if s.limit <= 0 {
 		s.limit = DefaultRowGroup
 	}
-	s.limit = min(s.limit, maxRowGroup)
+	if s.most = o.MaxRowGroupBytes; s.most <= 0 || s.most > maxRowGroup {
+		s.most = maxRowGroup
+	}
+	s.limit = min(s.limit, s.most)
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -255,7 +259,7 @@ func (s *Sink) finish() {
 	s.groups <- g
 	// A footer holds fifteen kilobytes for each row group: a long file gets larger groups.
 	if s.finished++; s.finished%growEvery == 0 {
-		s.limit = min(2*s.limit, maxRowGroup)
+		s.limit = min(2*s.limit, s.most)
 	}
 }
 

@@ -219,7 +219,7 @@ func (p *headParser) contentLength(v []byte) {
 		f.addLength(n)
 		return
 	}
-	if n, ok := decimal(visible(v)); ok && bytes.IndexAny(v, " \t") < 0 { // digits with bytes between them that some do not see
+	if n, ok := decimal(visible(v)); ok && !bytes.ContainsAny(v, " \t") { // digits with bytes between them that some do not see
 		f.addLength(n)
 		return
 	}
