@@ -828,7 +828,7 @@ func (c *Conn) clientHello(body []byte) {
 	}
 	t.SNI = h.serverName()
 	t.Offered = strings.Join(alpnOf(h.extensions), ",")
-	t.JA3, t.JA4 = h.ja3(), h.ja4()
+	t.JA3, t.JA4 = h.ja3(), h.ja4('t')
 }
 
 func (c *Conn) serverHello(body []byte) {

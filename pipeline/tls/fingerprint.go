@@ -77,18 +77,18 @@ func (h *clientHello) ja3Text() []byte {
 	return b
 }
 
-// ja4 returns the JA4 fingerprint of a hello over TCP (FoxIO's technical
-// description, JA4 only): "t", version, whether a server name is there, how many
+// ja4 returns the JA4 fingerprint of a hello (FoxIO's technical description, JA4
+// only): transport, "t" for TCP or "q" for QUIC, version, whether a server name is there, how many
 // suites and extensions, the first and last letter of the first protocol offered;
 // then 12 hex digits of the SHA-256 of the sorted suites, and of the sorted extensions
 // with the signature algorithms in the order sent.
-func (h *clientHello) ja4() string {
+func (h *clientHello) ja4(transport byte) string {
 	suites, types := words(h.suites), h.types()
 	sni := byte('i')
 	if _, ok := find(h.extensions, extServerName); ok {
 		sni = 'd'
 	}
-	a := fmt.Sprintf("t%s%c%02d%02d%s", h.ja4Version(), sni, min(len(suites), 99), min(len(types), 99), h.ja4ALPN())
+	a := fmt.Sprintf("%c%s%c%02d%02d%s", transport, h.ja4Version(), sni, min(len(suites), 99), min(len(types), 99), h.ja4ALPN())
 	slices.Sort(suites)
 	types = slices.DeleteFunc(types, func(t uint16) bool { return t == extServerName || t == extALPN })
 	slices.Sort(types)

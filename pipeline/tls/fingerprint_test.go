@@ -44,7 +44,7 @@ func TestJA4(t *testing.T) {
 		{"nothing at all", clientHello{version: versionTLS10}, "t10i000000_000000000000_000000000000"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.h.ja4(); got != tt.want {
+			if got := tt.h.ja4('t'); got != tt.want {
 				t.Errorf("ja4() = %s, want %s", got, tt.want)
 			}
 		})

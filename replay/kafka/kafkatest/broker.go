@@ -117,11 +117,35 @@ func MakeTopic(t testing.TB, broker, topic string, partitions int32) {
 	_, _ = admin.DeleteTopic(t.Context(), topic)
 	for range 200 {
 		if _, err = admin.CreateTopic(t.Context(), partitions, 1, nil, topic); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The broker answers before it knows the topic itself.
+	for range 200 {
+		if led(t, admin, topic, int(partitions)) {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatal(err)
+	t.Fatalf("the topic %q has no leaders", topic)
+}
+
+// led reports whether the broker leads all partitions of a topic.
+func led(t testing.TB, admin *kadm.Client, topic string, partitions int) bool {
+	m, err := admin.Metadata(t.Context(), topic)
+	if err != nil || m.Topics[topic].Err != nil || len(m.Topics[topic].Partitions) != partitions {
+		return false
+	}
+	for _, p := range m.Topics[topic].Partitions {
+		if p.Err != nil || p.Leader < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func freePort(t testing.TB) string {
