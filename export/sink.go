@@ -40,6 +40,8 @@ type Options struct {
 	// Workers is the number of goroutines that encode and compress, 0 for
 	// GOMAXPROCS. The bytes written do not depend on it.
 	Workers int
+	// Reuse keeps memory of finished sinks for the next ones; nil keeps none.
+	Reuse *Reuse
 	// Flush hands everything to the writer at the end of every batch, for a
 	// reader at the other end of a pipe. The bytes written do not depend on it.
 	Flush bool

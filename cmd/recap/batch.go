@@ -60,6 +60,7 @@ type batch struct {
 	parts   []*eachPart
 	skipped []skipped
 	watch   *watch // progress of all
+	slabs   *packet.Pool
 }
 
 func (c *extractCommand) runEach(cmd *cobra.Command, r *reading, o writeOptions) error {
@@ -84,6 +85,7 @@ func (c *extractCommand) runEach(cmd *cobra.Command, r *reading, o writeOptions)
 		return err
 	}
 	setMemory(int64(c.limits.mem.size))
+	b.o.sinks.Reuse, b.slabs = new(export.Reuse), packet.NewPool(0)
 	c.warnLowered(cmd.Flags(), r.options.Resolved())
 	stop, err := c.profiles.start()
 	if err != nil {
@@ -257,7 +259,7 @@ func (b *batch) setUp(ctx context.Context, t *task, u *ui, jobs int) (*extractCo
 		}
 	}
 	r := c.reading(b.cmd, nil, opt, newShifting(&c.limits.offsets))
-	r.found, r.store, r.progress = t.found, b.r.store, "never"
+	r.found, r.store, r.slabs, r.progress = t.found, b.r.store, b.slabs, "never"
 	o.out = filepath.Join(c.out, filepath.FromSlash(t.part))
 	o.open = func(r *reading) (*export.Dir, func(all.Format) string, error) { return b.open(t, r) }
 	return &c, r, o, nil

@@ -22,6 +22,7 @@ type reading struct {
 	chosen   *selection
 	store    *blob.Store    // that reads URLs; nil for one of its own
 	found    []reader.Found // the inputs, where they are listed already
+	slabs    *packet.Pool   // memory to read into; nil for some of its own
 	options  pipeline.Options
 	hash     bool // hash the inputs
 	progress string
@@ -62,6 +63,7 @@ func (r *reading) readerOptions(ctx context.Context) reader.Options {
 		Hash:          r.hash,
 		Stdin:         interruptible(ctx, r.u.in),
 		Store:         r.store,
+		Pool:          r.slabs,
 		Skipped:       r.skip,
 	}
 	r.chosen.apply(&o)

@@ -20,8 +20,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/parquet-go/parquet-go/format"
-
 	"recap/export"
 	"recap/pipeline/exchange"
 )
@@ -40,6 +38,9 @@ var errTooLarge = errors.New("parquet: a page does not fit 2 GiB")
 
 // A Sink writes one Parquet file.
 type Sink struct {
+	machinery *machinery
+	reuse     *export.Reuse
+
 	layout *layout
 	kind   kind
 	limit  int64 // bytes of a row group
@@ -71,21 +72,25 @@ const (
 )
 
 // NewPairs returns a sink that writes pairs to w.
-func NewPairs(w io.Writer, o export.Options) *Sink { return newSink(w, export.PairSchema(), pairs, o) }
+func NewPairs(w io.Writer, o export.Options) *Sink { return newSink(w, export.PairSchema, pairs, o) }
 
 // NewFlows returns a sink that writes flows to w.
-func NewFlows(w io.Writer, o export.Options) *Sink { return newSink(w, export.FlowSchema(), flows, o) }
+func NewFlows(w io.Writer, o export.Options) *Sink { return newSink(w, export.FlowSchema, flows, o) }
 
 // NewMessages returns a sink that writes messages of streaming exchanges to w.
 func NewMessages(w io.Writer, o export.Options) *Sink {
-	return newSink(w, export.MessageSchema(), messages, o)
+	return newSink(w, export.MessageSchema, messages, o)
 }
 
 // groupsAlive is how many row groups there are: one being filled while another is written.
 const groupsAlive = 2
 
-func newSink(w io.Writer, fields []export.Field, k kind, o export.Options) *Sink {
-	s := &Sink{layout: newLayout(fields), kind: k, limit: o.RowGroupBytes}
+func newSink(w io.Writer, fields func() []export.Field, k kind, o export.Options) *Sink {
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	s := &Sink{machinery: newMachinery(k, workers, fields, o.Reuse), reuse: o.Reuse, kind: k, limit: o.RowGroupBytes}
 	if s.limit <= 0 {
 		s.limit = DefaultRowGroup
 	}
@@ -93,34 +98,18 @@ func newSink(w io.Writer, fields []export.Field, k kind, o export.Options) *Sink
 		s.most = maxRowGroup
 	}
 	s.limit = min(s.limit, s.most)
-	workers := o.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	// Pages that may wait, be encoded or be open at once are kept for later; those of
-	// bulky columns in common, because their sizes differ from the others'.
-	bulky := make(chan *page, 2*workers+4)
-	for i, c := range s.layout.columns {
-		c.index, c.raw, c.limit = i, &s.raw, pageBytes
-		if c.field.Use&export.Bulky != 0 {
-			c.limit, c.free = bulkyBytes, bulky
-		} else {
-			c.free = make(chan *page, workers+2)
-		}
-		if c.field.Use&export.Dict != 0 && c.kind != format.Boolean {
-			c.dict = newDict(c.kind != format.ByteArray)
-		}
+	s.layout = s.machinery.layout
+	for _, c := range s.layout.columns {
+		c.raw = &s.raw
 	}
 	s.file = newFile(w, s.layout)
 	s.jobs = make(chan job, workers)
 	s.groups, s.idle = make(chan *rowGroup, 1), make(chan *rowGroup, groupsAlive)
-	memory := &blocks{}
-	for range groupsAlive {
-		s.idle <- newRowGroup(len(s.layout.columns), memory)
+	for _, g := range s.machinery.groups {
+		s.idle <- g
 	}
-	for range workers {
+	for _, e := range s.machinery.encoders {
 		s.encoded.Go(func() {
-			e := newEncoder()
 			for j := range s.jobs {
 				e.run(j)
 			}
@@ -257,6 +246,7 @@ func (s *Sink) finish() {
 		c.dict = g.swapDict(c)
 	}
 	s.groups <- g
+	s.group = nil
 	// A footer holds fifteen kilobytes for each row group: a long file gets larger groups.
 	if s.finished++; s.finished%growEvery == 0 {
 		s.limit = min(2*s.limit, s.most)
@@ -277,6 +267,9 @@ func (s *Sink) Close() error {
 	}
 	if s.err == nil {
 		s.err = s.file.finish(s.rows)
+	}
+	if s.err == nil {
+		s.leave()
 	}
 	return s.err
 }

@@ -43,6 +43,13 @@ func Run(t *testing.T, c Case) {
 	t.Run("the same bytes when flushed after every batch", func(t *testing.T) {
 		c.same(t, want, c.write(t, export.Options{Flush: true}, 2, false))
 	})
+	t.Run("the same bytes with what other files left", func(t *testing.T) {
+		o := export.Options{Reuse: new(export.Reuse)}
+		c.write(t, export.Options{Reuse: o.Reuse, RowGroupBytes: 1}, 3, false)
+		for range 3 {
+			c.same(t, want, c.write(t, o, 2, false))
+		}
+	})
 	t.Run("nothing is kept of a batch", func(t *testing.T) {
 		c.same(t, want, c.write(t, export.Options{}, 2, true))
 	})

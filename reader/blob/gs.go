@@ -146,27 +146,12 @@ func (o *gsObject) get(ctx context.Context, off, n int64, etag string) (*reply, 
 	if err != nil {
 		return nil, err
 	}
-	r := &reply{body: resp.Body, size: -1, etag: resp.Header.Get("X-Goog-Generation")}
-	switch resp.StatusCode {
-	case http.StatusPartialContent:
-		var from int64
-		from, r.size, err = contentRange(resp.Header.Get("Content-Range"))
-		if err != nil || from != off {
-			resp.Body.Close()
-			return nil, &permanentError{errors.New("server answers with another range than it was asked for")}
-		}
-		r.ranged = r.size >= 0
-		return r, nil
-	case http.StatusOK:
-		r.size = resp.ContentLength
-		if _, err := io.CopyN(io.Discard, r.body, off); err != nil {
-			resp.Body.Close()
-			return nil, withoutURL(err)
-		}
-		return r, nil
+	r, err := replyOf(resp, off)
+	if err != nil {
+		return nil, err
 	}
-	defer resp.Body.Close()
-	return nil, explain(resp.StatusCode, errorCode(resp), off)
+	r.etag = resp.Header.Get("X-Goog-Generation")
+	return r, nil
 }
 
 func (b *gsBucket) list(ctx context.Context, prefix string, most int) ([]Object, error) {

@@ -44,13 +44,28 @@ func (p *plain) get(ctx context.Context, off, n int64, etag string) (*reply, err
 	if err != nil {
 		return nil, withoutURL(err)
 	}
-	r := &reply{body: resp.Body, size: -1, etag: resp.Header.Get("ETag"), date: resp.Header.Get("Last-Modified")}
+	r, err := replyOf(resp, off)
+	if err != nil {
+		return nil, err
+	}
+	r.etag, r.date = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	return r, nil
+}
+
+// replyOf reads the head of an answer to a GET for the bytes from off, and closes an
+// answer that is of no use.
+func replyOf(resp *http.Response, off int64) (r *reply, err error) {
+	defer func() {
+		if err != nil {
+			resp.Body.Close()
+		}
+	}()
+	r = &reply{body: resp.Body, size: -1}
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
 		var from int64
 		from, r.size, err = contentRange(resp.Header.Get("Content-Range"))
 		if err != nil || from != off {
-			resp.Body.Close()
 			return nil, &permanentError{errors.New("server answers with another range than it was asked for")}
 		}
 		r.ranged = r.size >= 0
@@ -59,12 +74,10 @@ func (p *plain) get(ctx context.Context, off, n int64, etag string) (*reply, err
 		// The server knows no ranges: what was read already comes once more.
 		r.size = resp.ContentLength
 		if _, err := io.CopyN(io.Discard, r.body, off); err != nil {
-			resp.Body.Close()
 			return nil, withoutURL(err)
 		}
 		return r, nil
 	}
-	defer resp.Body.Close()
 	return nil, explain(resp.StatusCode, errorCode(resp), off)
 }
 
