@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"recap/export"
@@ -14,13 +15,14 @@ import (
 // A faulty place fails at its nth operation.
 type faulty struct {
 	export.Place
-	at, n int
+	at int64
+	n  atomic.Int64 // files are written from goroutines of their own
 }
 
 var errFault = errors.New("input/output error")
 
 func (f *faulty) next() error {
-	if f.n++; f.n == f.at {
+	if f.n.Add(1) == f.at {
 		return errFault
 	}
 	return nil
@@ -87,28 +89,28 @@ func TestFaultAtEachOperation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &faulty{Place: disk, at: at}
+		f := &faulty{Place: disk, at: int64(at)}
 		d, err := export.OpenAt(f, false)
 		if err != nil {
-			return f.n, err
+			return int(f.n.Load()), err
 		}
 		for _, name := range []string{"one", "sub/two"} {
 			w, err := d.Create(name)
 			if err != nil {
 				d.Abort()
-				return f.n, err
+				return int(f.n.Load()), err
 			}
 			// One at a time, so that the count of operations means the same each time.
 			if _, err := w.Write(data); err != nil {
 				d.Abort()
-				return f.n, err
+				return int(f.n.Load()), err
 			}
 		}
 		outs, err := d.Commit()
 		if err != nil {
-			return f.n, err
+			return int(f.n.Load()), err
 		}
-		return f.n, d.WriteManifest(&export.Manifest{Outputs: outs})
+		return int(f.n.Load()), d.WriteManifest(&export.Manifest{Outputs: outs})
 	}
 	ops, err := run(t.TempDir(), 0)
 	if err != nil || ops < 15 {

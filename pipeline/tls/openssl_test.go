@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
@@ -31,14 +32,18 @@ func openssl(t *testing.T) string {
 	return path
 }
 
-func freePort(t *testing.T) string {
+// accepting returns the address that s_server says it listens at, and reads on.
+func accepting(t *testing.T, out io.Reader) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Skip("SKIPPED, no loopback network: ", err)
+	sc := bufio.NewScanner(out)
+	for sc.Scan() {
+		if addr, ok := strings.CutPrefix(sc.Text(), "ACCEPT "); ok {
+			go io.Copy(io.Discard, out)
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("s_server does not listen")
+	return ""
 }
 
 // A say is something written to a program after a while.
@@ -69,10 +74,10 @@ func sslTalk(t *testing.T, dir string, serverArgs, clientArgs []string, client, 
 		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.Certificate[0]}), 0o600)
 	}
-	addr := freePort(t)
 	keylog := filepath.Join(dir, fmt.Sprintf("keys%d", time.Now().UnixNano()))
-	srv := exec.Command(path, append([]string{"s_server", "-accept", addr, "-key", key, "-cert", cert, "-naccept", "1"}, serverArgs...)...)
+	srv := exec.Command(path, append([]string{"s_server", "-accept", "127.0.0.1:0", "-key", key, "-cert", cert, "-naccept", "1"}, serverArgs...)...)
 	in, _ := srv.StdinPipe()
+	out, _ := srv.StdoutPipe()
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,17 +85,10 @@ func sslTalk(t *testing.T, dir string, serverArgs, clientArgs []string, client, 
 	defer srv.Process.Kill()
 	go speak(in, server)
 
-	var up net.Conn
-	for i := 0; ; i++ {
-		var err error
-		// The one connection that the server accepts is the recorded one.
-		if up, err = net.Dial("tcp", addr); err == nil {
-			break
-		}
-		if i > 200 {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Millisecond)
+	// The one connection that the server accepts is the recorded one.
+	up, err := net.Dial("tcp", accepting(t, out))
+	if err != nil {
+		t.Fatal(err)
 	}
 	defer up.Close()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -290,6 +288,16 @@ func TestEarlyData(t *testing.T) {
 			}
 		})
 	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Skip("SKIPPED, no loopback network: ", err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // sslTwice records two connections to one server, the second after the first.

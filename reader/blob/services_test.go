@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,8 +217,8 @@ func TestUploadFaults(t *testing.T) {
 			if err != nil || !bytes.Equal(got, data) {
 				t.Errorf("before %t: %d bytes, error %v", before, len(got), err)
 			}
-			if f.n < 4 {
-				t.Errorf("only %d requests", f.n)
+			if n := f.n.Load(); n < 4 {
+				t.Errorf("only %d requests", n)
 			}
 		}
 		o := s.o
@@ -240,13 +241,13 @@ func TestUploadFaults(t *testing.T) {
 
 // flaky fails every nth request for good measure: before it is sent, or after.
 type flaky struct {
-	every, n int
-	before   bool
+	every  int64
+	n      atomic.Int64
+	before bool
 }
 
 func (f *flaky) RoundTrip(r *http.Request) (*http.Response, error) {
-	f.n++
-	fail := f.n%f.every == 0
+	fail := f.n.Add(1)%f.every == 0
 	if fail && f.before {
 		return nil, errors.New("no route")
 	}
