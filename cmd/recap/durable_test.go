@@ -43,7 +43,7 @@ func bulkyCaptures(t *testing.T, captures, pairs int) map[string][]byte {
 // same bytes as a call that nobody killed.
 func TestKilled(t *testing.T) {
 	kills := 100
-	if testing.Short() {
+	if testing.Short() || underRace {
 		kills = 10
 	}
 	s := newShell(t)
