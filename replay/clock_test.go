@@ -82,3 +82,28 @@ func BenchmarkWait(b *testing.B) {
 		}
 	}
 }
+
+// How long is spun follows how exactly this host sleeps, inside its bounds.
+func TestClockLearns(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		over     func(i int) time.Duration
+		from, to time.Duration // of spin
+	}{
+		{"sleeps are exact", func(int) time.Duration { return 0 }, minSpin, minSpin + time.Microsecond},
+		{"sleeps are 50 µs too long", func(int) time.Duration { return 50 * time.Microsecond }, 58 * time.Microsecond, 62 * time.Microsecond},
+		{"one of a hundred is 5 ms too long", func(i int) time.Duration { return map[bool]time.Duration{true: 5 * time.Millisecond}[i%100 == 0] }, minSpin, 60 * time.Microsecond},
+		{"one of three is 100 µs too long", func(i int) time.Duration { return map[bool]time.Duration{true: 100 * time.Microsecond}[i%3 == 0] }, 60 * time.Microsecond, 110 * time.Microsecond},
+		{"all are 5 ms too long", func(int) time.Duration { return 5 * time.Millisecond }, maxSpin, maxSpin},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := new(clock)
+			for i := range 2000 {
+				c.learn(tt.over(i))
+			}
+			if c.spin < tt.from || c.spin > tt.to {
+				t.Errorf("spin is %v, want %v to %v", c.spin, tt.from, tt.to)
+			}
+		})
+	}
+}

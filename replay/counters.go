@@ -40,12 +40,14 @@ func (c ifaceCounters) minus(b ifaceCounters) ifaceCounters {
 // are empty where unknown.
 type path struct {
 	egress, target string
+	port           uint16 // of the target's UDP socket on this host; 0 for none
 	before         [2]ifaceCounters
+	drops          uint64
 }
 
 // newPath finds the interfaces toward an address. Asking the kernel for a route sends
 // nothing: a UDP socket that is connected only chooses its own address.
-func newPath(to netip.Addr, egress string) *path {
+func newPath(to netip.Addr, udp uint16, egress string) *path {
 	p := &path{egress: egress}
 	if to.IsValid() {
 		if p.egress == "" {
@@ -61,6 +63,10 @@ func newPath(to netip.Addr, egress string) *path {
 				p.egress, p.target = lo, lo
 			}
 		}
+	}
+	if p.target != "" {
+		p.port = udp
+		p.drops, _ = socketDrops(udp)
 	}
 	p.before[0], _ = readIface(p.egress)
 	p.before[1], _ = readIface(p.target)
@@ -117,5 +123,37 @@ func (p *path) hops(sent Amount) (list []Hop) {
 		c = c.minus(p.before[1])
 		list = append(list, Hop{Name: HopTarget, Where: p.target, Packets: &c.rxPackets, Bytes: &c.rxBytes, Dropped: &c.rxDropped, Note: all})
 	}
+	if p.port != 0 {
+		if n, ok := socketDrops(p.port); ok {
+			n -= min(n, p.drops)
+			list = append(list, Hop{Name: HopSocket, Where: "udp port " + strconv.Itoa(int(p.port)), Dropped: &n, Note: "did not fit the queue of the socket"})
+		}
+	}
 	return list
+}
+
+// socketDrops sums what the UDP sockets with a local port dropped; ok is false where there
+// is none. A socket that only sniffs is not among them.
+func socketDrops(port uint16) (n uint64, ok bool) {
+	for _, file := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			// sl local_address rem_address st … drops: the last of 13 columns.
+			f := strings.Fields(line)
+			if len(f) < 13 {
+				continue
+			}
+			_, at, _ := strings.Cut(f[1], ":")
+			if own, err := strconv.ParseUint(at, 16, 16); err != nil || own != uint64(port) {
+				continue
+			}
+			if dropped, err := strconv.ParseUint(f[len(f)-1], 10, 64); err == nil {
+				n, ok = n+dropped, true
+			}
+		}
+	}
+	return n, ok
 }

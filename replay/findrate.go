@@ -93,8 +93,11 @@ func findRate(ctx context.Context, x *search) (*Result, error) {
 	}
 	res.Verdict = judge(res, o.Limits, err)
 	if err == nil && !x.out.Found {
-		res.Verdict.OK = false
+		res.Verdict.OK, res.Verdict.State = false, VerdictMissed
 		res.Verdict.Reason = "no rate was found at which " + x.out.Limit + " holds"
+	}
+	if s := &res.Verdict; err == nil && x.out.Found && s.State == VerdictFailed && res.refused() == 0 {
+		s.OK, s.State = true, VerdictOK // the search has a limit of its own
 	}
 	return res, err
 }
@@ -199,15 +202,19 @@ func (x *search) confirm(ctx context.Context, good float64) error {
 	return nil
 }
 
-// senderTries is how often a rate is tried that the sender missed: other work on the host
-// may have been the cause.
+// senderTries is how often a rate is tried that the sender missed, or kept unevenly:
+// other work on the host may have been the cause.
 const senderTries = 3
+
+// stumble is how far behind its deadlines a sender may fall for a loss to count at once:
+// what it sends to catch up is faster than the rate under test.
+const stumble = 20 * time.Millisecond
 
 // try tries a rate.
 func (x *search) try(ctx context.Context, perSecond float64, purpose string) (t Trial, err error) {
 	for range senderTries {
 		t, err = x.once(ctx, perSecond, purpose)
-		if err != nil || !t.SenderBound || ctx.Err() != nil {
+		if err != nil || t.OK || !t.SenderBound && !t.Uneven || ctx.Err() != nil {
 			break
 		}
 	}
@@ -227,6 +234,9 @@ func (x *search) once(ctx context.Context, perSecond float64, purpose string) (T
 	}
 	o := x.o
 	o.Rate, o.For, o.Limits = FixedRate(x.s.Unit, perSecond), x.s.Trial, nil
+	if o.RunID != 0 {
+		o.RunID += uint32(len(x.out.Trials)) // what comes late of one trial is none of the next
+	}
 	o.Live.trying(o.Rate.String())
 	res, err := x.run1(ctx, o)
 	x.any = res
@@ -245,6 +255,11 @@ func (x *search) once(ctx context.Context, perSecond float64, purpose string) (T
 		t.Why = fmt.Sprintf("%d pairs were not accepted", refused(res))
 	case t.Loss > x.s.Loss:
 		t.Why = fmt.Sprintf("%d of %d pairs were lost", t.Lost, t.Sent)
+		// No more than it was behind with can have come too fast, several times over.
+		if behind := time.Duration(res.Timing.MaxNS); behind > stumble && float64(t.Lost) < 3*behind.Seconds()*t.PairsPerSecond {
+			t.Uneven = true
+			t.Why += fmt.Sprintf(", but the sender fell %v behind and caught up faster than the rate", behind.Round(time.Millisecond))
+		}
 	case res.Rate.Achieved < senderShare*res.Rate.AskedPerSecond:
 		t.Why = fmt.Sprintf("the sender reached %.3g of the rate only", res.Rate.Achieved/res.Rate.AskedPerSecond)
 		t.SenderBound = true

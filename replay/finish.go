@@ -4,15 +4,20 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
+
+	"recap/reader/packet"
 )
 
 // result closes the books of a run.
 func (r *runner) result(err error) *Result {
+	r.state.Lock()
+	defer r.state.Unlock()
 	collected := r.o.Collect != nil
 	res := &Result{
 		Run: fmt.Sprintf("%08x", r.id), Sources: r.o.Sources, To: r.o.To, Collect: r.o.CollectAt, Started: r.began.UTC(), Ended: r.ended,
-		ElapsedNS: int64(r.lastUnit), TookNS: int64(r.took), Sent: r.sent, Schedule: r.plan.stat,
+		ElapsedNS: int64(r.lastUnit), TookNS: int64(r.took), Sent: r.sent, OfPackets: r.o.Packets != nil, Schedule: r.stat,
 		Timing: r.timing.timing(r.o.LateSend), Ledger: r.ledger.report(collected), Counters: r.counts(), Failures: r.ledger.failureList(),
 	}
 	if err != nil {
@@ -26,7 +31,7 @@ func (r *runner) result(err error) *Result {
 	res.Rate = r.rates(res.Counters)
 	res.Series = r.series(collected)
 	res.Hops = r.hops(res)
-	if t, ok := r.target.(Reporter); ok {
+	if t, ok := r.target.(Reporter); ok && !r.left {
 		res.Target = t.Report()
 	}
 	res.Verdict = judge(res, r.o.Limits, err)
@@ -116,15 +121,20 @@ func (r *runner) hops(res *Result) []Hop {
 	}
 	lost := func(n uint64) *int64 { v := int64(n); return &v }
 	// What was stopped, and what failed in building, was not built.
-	built := l.Scheduled - min(l.Scheduled, l.Unsent+failedAt[HopBuilt])
+	built := l.Scheduled - min(l.Scheduled, l.Unsent+l.LeftOut+failedAt[HopBuilt])
 	list := []Hop{{Name: HopScheduled, Pairs: &l.Scheduled}}
 	if r.o.Packets == nil {
 		list = append(list,
 			Hop{Name: HopBuilt, Pairs: &built, Lost: lost(l.Scheduled - built)},
 			Hop{Name: HopAccepted, Where: r.o.To, Pairs: &l.Sent, Lost: lost(built - min(built, l.Sent))})
-		if l.Unsent > 0 {
-			list[1].Note = "the run was stopped before the rest"
+		var notes []string
+		if l.LeftOut > 0 {
+			notes = append(notes, fmt.Sprintf("%d left out by a rule of the target", l.LeftOut))
 		}
+		if l.Unsent > 0 {
+			notes = append(notes, fmt.Sprintf("%d unsent when the run was stopped", l.Unsent))
+		}
+		list[1].Note = strings.Join(notes, ", ")
 	} else {
 		list = []Hop{{Name: HopAccepted, Where: r.o.To}}
 	}
@@ -135,7 +145,11 @@ func (r *runner) hops(res *Result) []Hop {
 	if r.path != nil {
 		list = append(list, r.path.hops(r.sent)...)
 	}
-	if l.Collected {
+	switch {
+	case l.CountOnly:
+		list = append(list, Hop{Name: HopCollector, Where: r.o.CollectAt, Pairs: &l.Observations,
+			Note: "packets have no markers: pairs are counted, what was lost is not known"})
+	case l.Collected:
 		list = append(list, Hop{Name: HopCollector, Where: r.o.CollectAt, Pairs: &l.Seen, Lost: lost(l.Lost)})
 	}
 	return list
@@ -148,6 +162,10 @@ type DryRun struct {
 	Conns    uint64       `json:"connections"`
 	// HTTPBytes are heads as stored and bodies of requests and responses.
 	HTTPBytes uint64 `json:"http_bytes"`
+	// OfPackets says that packets would be sent: so many, and as many bytes as captured.
+	OfPackets bool   `json:"of_packets,omitempty"`
+	Packets   uint64 `json:"packets,omitempty"`
+	Bytes     uint64 `json:"bytes,omitempty"`
 	// TakesNS is how long sending takes at the rate; -1 where that depends on what the
 	// target makes of the pairs (rates in bits and packets) or on its speed (max).
 	TakesNS int64 `json:"takes_ns"`
@@ -162,6 +180,9 @@ const maxDryConns = 1 << 20
 func Dry(ctx context.Context, o Options) (*DryRun, error) {
 	r := newRunner(ctx, o)
 	defer r.cancel(nil)
+	if o.Packets != nil {
+		return r.dryPackets(ctx)
+	}
 	if o.For > 0 && (o.Rate.Unit() != NoUnit && o.Rate.Unit() != Pairs || o.Rate.Max()) && o.Loops == 0 {
 		r.plan.loops = 1 // what fits is not known
 	}
@@ -170,7 +191,7 @@ func Dry(ctx context.Context, o Options) (*DryRun, error) {
 	var last time.Duration
 	for e, err := range r.plan.events(ctx) {
 		if err != nil {
-			d.Schedule = r.plan.stat
+			d.Schedule = r.plan.figures()
 			return d, err
 		}
 		due := r.pacer.Due(e.At, Amount{Pairs: d.Events})
@@ -196,6 +217,63 @@ func Dry(ctx context.Context, o Options) (*DryRun, error) {
 	if (o.Rate.Unit() == NoUnit || o.Rate.Unit() == Pairs) && !o.Rate.Max() {
 		d.TakesNS = int64(last)
 	}
-	d.Schedule, d.Conns = r.plan.stat, uint64(len(conns))
+	d.Schedule, d.Conns = r.plan.figures(), uint64(len(conns))
 	return d, nil
 }
+
+// dryPackets goes through the packets of a run. How many bytes each will be on the wire
+// only the target knows: with a rate in bits one pass is looked at, and no time told.
+func (r *runner) dryPackets(ctx context.Context) (*DryRun, error) {
+	o := &r.o
+	d := &DryRun{TakesNS: -1, OfPackets: true, Ended: EndedSource}
+	timed := !o.Rate.Max() && (o.Rate.Unit() == NoUnit || o.Rate.Unit() == Packets)
+	loops := o.Loops
+	if loops == 0 && (o.For == 0 || !timed) {
+		loops = 1
+	}
+	var last, base time.Duration
+	for loop := uint64(0); loops == 0 || loop < loops; loop++ {
+		d.Schedule.Loops++
+		first, before := int64(packet.NoTime), d.Packets
+		for b, err := range o.Packets(ctx) {
+			if err != nil {
+				return d, err
+			}
+			for i := range b.Packets {
+				p := &b.Packets[i]
+				if first == packet.NoTime {
+					first = p.TimeNS
+				}
+				due := last
+				if p.TimeNS != packet.NoTime && first != packet.NoTime {
+					due = max(due, base+since(p.TimeNS, first))
+				}
+				paced := r.pacer.Due(due, Amount{Packets: d.Packets})
+				switch {
+				case o.Limit > 0 && d.Packets == o.Limit:
+					d.Ended = EndedLimit
+				case timed && o.For > 0 && paced >= o.For:
+					d.Ended = EndedFor
+				case ctx.Err() != nil:
+					d.Ended = EndedInterrupted
+				}
+				if d.Ended != EndedSource {
+					return d, nil
+				}
+				last = due
+				if d.Packets, d.Bytes = d.Packets+1, d.Bytes+uint64(len(p.Data)); timed {
+					d.TakesNS = int64(paced)
+				}
+			}
+		}
+		if d.Packets == before {
+			break
+		}
+		base = last + loopGap
+	}
+	return d, nil
+}
+
+// loopGap is between the last packet of a pass and the first of the next, at original
+// speed.
+const loopGap = time.Millisecond

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // ErrRefused is what every refusal of a [Guard] is.
@@ -152,12 +153,15 @@ func (g *Guard) names(a netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, h := range g.Hosts {
-		if b, err := netip.ParseAddr(h); err == nil && b.Unmap() == a || slices.Contains(g.known[hostKey(h)], a) {
+		if b, err := netip.ParseAddr(h); err == nil && b.Unmap().WithZone("") == a.WithZone("") || slices.Contains(g.known[hostKey(h)], a) {
 			return true
 		}
 	}
 	return false
 }
+
+// connectTimeout bounds one attempt to connect.
+const connectTimeout = 10 * time.Second
 
 // Dial connects to "host:port". It resolves the name itself, tests each address, dials
 // the address and not the name, and tests once more what the socket is about to connect
@@ -176,7 +180,7 @@ func (g *Guard) Dial(ctx context.Context, network, address string) (net.Conn, er
 	}
 	connect := g.Connect
 	if connect == nil {
-		connect = (&net.Dialer{Control: g.control}).DialContext
+		connect = (&net.Dialer{Control: g.control, Timeout: connectTimeout}).DialContext
 	}
 	for _, a := range addrs {
 		if err = g.Allow(a.String()); err != nil {
@@ -204,48 +208,71 @@ func (g *Guard) control(_, address string, _ syscall.RawConn) error {
 	return g.Allow(ap.Addr().Unmap().WithZone("").String())
 }
 
+// A Dialer connects, as [net.Dialer.DialContext] does, and goes nowhere but where it may.
+type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
 // DialContext returns the function by which targets and collectors connect: that of the
 // guard of a run; of an Env without one, a dialer that asks [Env.Allow] about the name
 // and about each address, and dials addresses.
-func DialContext(env Env) func(ctx context.Context, network, address string) (net.Conn, error) {
+func DialContext(env Env) Dialer {
 	if g, ok := env.(interface {
 		Dial(ctx context.Context, network, address string) (net.Conn, error)
 	}); ok {
 		return g.Dial
 	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
+	names := new(Guard)
+	return func(ctx context.Context, network, address string) (c net.Conn, err error) {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
-		a, err := Resolve(ctx, env, host)
+		addrs, err := allowed(ctx, env, names.Lookup, host)
 		if err != nil {
 			return nil, err
 		}
-		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(a.String(), port))
+		d := net.Dialer{Timeout: connectTimeout}
+		for _, a := range addrs {
+			if c, err = d.DialContext(ctx, network, net.JoinHostPort(a.String(), port)); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+		return c, err
 	}
 }
 
 // Resolve returns an address of host that may be sent to, for targets that do not
-// connect. Names mean the same as to [DialContext].
+// connect. Names mean the same as to [DialContext]: one that a run has looked up is not
+// looked up again. A name of which one address is refused is refused whole.
 func Resolve(ctx context.Context, env Env, host string) (netip.Addr, error) {
-	if err := env.Allow(host); err != nil {
-		return netip.Addr{}, err
-	}
-	lookup := (&Guard{}).Lookup
+	lookup := new(Guard).Lookup
 	if g, ok := env.(interface {
 		Lookup(ctx context.Context, host string) ([]netip.Addr, error)
 	}); ok {
 		lookup = g.Lookup
 	}
-	addrs, err := lookup(ctx, host)
+	addrs, err := allowed(ctx, env, lookup, host)
 	if err != nil {
 		return netip.Addr{}, err
 	}
+	return addrs[0], nil
+}
+
+// allowed returns the addresses of host, all of which env lets pass.
+func allowed(ctx context.Context, env Env, lookup func(context.Context, string) ([]netip.Addr, error), host string) ([]netip.Addr, error) {
+	if host == "" {
+		return nil, errors.New("no host given")
+	}
+	if err := env.Allow(host); err != nil {
+		return nil, err
+	}
+	addrs, err := lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range addrs {
-		if err := env.Allow(a.String()); err != nil {
-			return netip.Addr{}, err
+		if err := env.Allow(a.WithZone("").String()); err != nil {
+			return nil, err
 		}
 	}
-	return addrs[0], nil
+	return addrs, nil
 }

@@ -136,6 +136,35 @@ func TestGuardAgainstRebinding(t *testing.T) {
 	}
 }
 
+// guardedEnv is an Env with a guard, as a run is.
+type guardedEnv struct {
+	Env
+	*Guard
+}
+
+func (e guardedEnv) Allow(host string) error { return e.Guard.Allow(host) }
+
+// Targets that do not connect keep to the first answer too: a later one is neither
+// followed nor a reason to refuse the target.
+func TestResolveKeepsTheFirstAnswer(t *testing.T) {
+	for _, later := range []string{"169.254.169.254", "10.8.8.8", "8.8.8.8"} {
+		g, _ := guarded("rebind.test")
+		g.Resolver.(*resolver).answers["rebind.test"] = [][]netip.Addr{addrs("10.1.2.3"), addrs(later)}
+		if err := g.Resolve(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if a, err := Resolve(t.Context(), guardedEnv{nil, g}, "rebind.test"); err != nil || a != netip.MustParseAddr("10.1.2.3") {
+				t.Errorf("Resolve, with %s as the later answer, = %v, %v", later, a, err)
+			}
+		}
+	}
+	g, _ := guarded("mixed.test")
+	if a, err := Resolve(t.Context(), guardedEnv{nil, g}, "mixed.test"); !errors.Is(err, ErrRefused) {
+		t.Errorf("Resolve of a name with a public address = %v, %v", a, err)
+	}
+}
+
 // Members of a cluster are told by the one that was named, and must be near.
 func TestGuardOfClusters(t *testing.T) {
 	g, dialled := guarded("ingestor.test")

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -17,11 +18,14 @@ type ledger struct {
 	run       uint32
 	lateAfter time.Duration
 	counting  bool // there are no markers: only numbers can be compared
+	packets   bool // and not even those: packets were sent
 
 	scheduled uint64
 	sent      bitmap
 	failed    bitmap
 	failures  map[failureKey]uint64
+	left      bitmap
+	reasons   map[string]uint64 // of what was left out
 
 	seen       bitmap
 	duplicated bitmap
@@ -102,6 +106,21 @@ func (l *ledger) markFailed(seq uint64, hop string, err error, now time.Duration
 		l.failures = map[failureKey]uint64{}
 	}
 	l.failures[key]++
+}
+
+func (l *ledger) markLeft(seq uint64, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.left.set(seq) {
+		return
+	}
+	if l.reasons == nil {
+		l.reasons = map[string]uint64{}
+	}
+	if _, ok := l.reasons[reason]; !ok && len(l.reasons) >= maxFailures {
+		reason = "other"
+	}
+	l.reasons[reason]++
 }
 
 // observe notes one pair that came out of the ingestor.
@@ -242,16 +261,22 @@ func (l *ledger) report(collected bool) LedgerReport {
 	defer l.mu.Unlock()
 	sent := l.sent.n
 	r := LedgerReport{
-		Scheduled: l.scheduled, Sent: sent, Failed: l.failed.n,
+		Scheduled: l.scheduled, Sent: sent, LeftOut: l.left.n, LeftOutBy: maps.Clone(l.reasons), Failed: l.failed.n,
 		Collected: collected, ByCount: l.counting && collected, Observations: l.observations,
 		Unmarked: l.unmarked, BadMarker: l.bad, OtherRun: l.other, Unsized: l.unsized,
 		Duplicated: l.duplicates, Mispaired: l.mispairs, Truncated: l.truncated.n, Half: l.half.n,
 		Late: l.late.n, LateAfterNS: int64(l.lateAfter), Delay: l.delay.timing(l.lateAfter),
 	}
-	r.FailedIDs = l.list(&l.failed, new(bitmap))
+	r.FailedIDs, r.LeftOutIDs = l.list(&l.failed, new(bitmap)), l.list(&l.left, new(bitmap))
 	// An event may be both: sent, and found to have failed afterwards.
-	r.Unsent = l.scheduled - sent - l.failed.n + l.sent.common(&l.failed)
+	r.Unsent = l.scheduled - sent - l.left.n - l.failed.n + l.sent.common(&l.failed)
 	if !collected {
+		return r
+	}
+	if l.packets {
+		// No number of pairs follows from a number of packets.
+		r.Unexpected = l.observations
+		r.CountOnly = true
 		return r
 	}
 	if l.counting {

@@ -92,7 +92,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %+v, want missed %t", tt.text, x, tt.missed)
 		}
 	}
-	if v := judge(r, mustLimits(t, "mispaired>0, dup>0"), nil); v.OK || v.Reason != "limits missed: dup>0 (1)" {
+	if v := judge(r, mustLimits(t, "mispaired>0, dup>0"), nil); v.OK || v.State != VerdictMissed || !strings.HasPrefix(v.Reason, "limits missed: dup>0 (1); sent ") {
 		t.Errorf("verdict %+v", v)
 	}
 	r.Ledger.Collected = false

@@ -45,6 +45,9 @@ type Event struct {
 	// At is the time of the request's first byte in the schedule at original speed:
 	// since the first request of the run, further loops behind the last.
 	At time.Duration
+	// Body is what goes out instead of the body of the pair, by exchange.Dir, where a
+	// [Preparer] has made something of it; nil where it has not.
+	Body [2][]byte
 }
 
 // An Amount is what has been sent, in each unit that a rate can be given in.
@@ -91,6 +94,13 @@ type Env interface {
 	// which hop and why.
 	Sent(seq uint64)
 	Failed(seq uint64, hop string, err error)
+	// LeftOut notes that the pair with this number is not sent on purpose: the target has
+	// a rule against it, which reason names in few words.
+	LeftOut(seq uint64, reason string)
+	// Run is the number of the run, as in its markers. Whatever must differ between two
+	// runs, such as addresses and sequence numbers, is derived from it, so that a run can
+	// be repeated as it was.
+	Run() uint32
 	// Count adds to a named counter of the report, for example "syscalls".
 	Count(name string, n int64)
 	// Allow reports, as an error, that an address may not be sent to.
@@ -102,6 +112,13 @@ type PacketTarget interface {
 	Target
 	// SendPackets sends the packets of a batch, each when its time has come.
 	SendPackets(ctx context.Context, b *packet.Batch, loop uint32) error
+}
+
+// A Preparer is a target that makes something of pairs ahead of sending, such as coded
+// bodies: once for each pair that is read, however often it is sent.
+type Preparer interface {
+	// Prepare may set [Event.Body]. It is called from one goroutine, beside Send.
+	Prepare(e *Event)
 }
 
 // A Reporter is a target with findings of its own, such as latencies or

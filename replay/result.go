@@ -21,13 +21,15 @@ type Result struct {
 	ElapsedNS int64 `json:"elapsed_ns"`
 	TookNS    int64 `json:"took_ns"`
 
-	Rate     RateResult   `json:"rate"`
-	Sent     Amount       `json:"sent"`
-	Schedule ScheduleStat `json:"schedule"`
-	Timing   Timing       `json:"timing"`
-	Series   Series       `json:"series"`
-	Ledger   LedgerReport `json:"ledger"`
-	Hops     []Hop        `json:"hops"`
+	// OfPackets says that captured packets were sent (--packets), not pairs.
+	OfPackets bool         `json:"of_packets,omitempty"`
+	Rate      RateResult   `json:"rate"`
+	Sent      Amount       `json:"sent"`
+	Schedule  ScheduleStat `json:"schedule"`
+	Timing    Timing       `json:"timing"`
+	Series    Series       `json:"series"`
+	Ledger    LedgerReport `json:"ledger"`
+	Hops      []Hop        `json:"hops"`
 	// Counters are those of the target, by name: syscalls, retries, …
 	Counters map[string]int64 `json:"counters"`
 	// Failures tells of units that did not leave, by hop and cause, most frequent first.
@@ -77,6 +79,7 @@ const (
 	HopAccepted  = "accepted"  // by the kernel, or by the peer that answers for it
 	HopInterface = "interface" // counters of the interface it leaves by
 	HopTarget    = "target"    // counters of the target's interface, when on this host
+	HopSocket    = "socket"    // what the target's UDP sockets dropped, when on this host
 	HopCollector = "collector" // came out of the ingestor
 )
 
@@ -157,13 +160,20 @@ type Step struct {
 type LedgerReport struct {
 	Scheduled uint64 `json:"scheduled"`
 	Sent      uint64 `json:"sent"`
-	Failed    uint64 `json:"failed"`
-	// Unsent pairs were scheduled when the run was stopped: neither sent nor failed.
+	// LeftOut pairs were scheduled, but the target has a rule against sending them:
+	// LeftOutBy counts them by reason. What was not scheduled is in [ScheduleStat].
+	LeftOut   uint64            `json:"left_out"`
+	LeftOutBy map[string]uint64 `json:"left_out_by,omitempty"`
+	Failed    uint64            `json:"failed"`
+	// Unsent pairs were scheduled when the run was stopped: none of the above.
 	Unsent uint64 `json:"unsent"`
 
 	Collected bool `json:"collected"`
 	// ByCount says that there were no markers: Seen and Lost compare numbers only.
 	ByCount bool `json:"by_count,omitempty"`
+	// CountOnly says that packets were sent, not pairs: what came out is in Observations
+	// and Unexpected, and nobody knows what was lost.
+	CountOnly bool `json:"count_only,omitempty"`
 	// Seen counts different pairs of Sent, Lost the rest of Sent. A pair that was not
 	// noted as sent and came out nevertheless is in Unexpected.
 	Seen       uint64 `json:"seen"`
@@ -195,6 +205,7 @@ type LedgerReport struct {
 	// Some of each, in order, at most MaxIDs.
 	LostIDs       []PairID `json:"lost_ids,omitempty"`
 	FailedIDs     []PairID `json:"failed_ids,omitempty"`
+	LeftOutIDs    []PairID `json:"left_out_ids,omitempty"`
 	DuplicatedIDs []PairID `json:"duplicated_ids,omitempty"`
 	MispairedIDs  []PairID `json:"mispaired_ids,omitempty"`
 	TruncatedIDs  []PairID `json:"truncated_ids,omitempty"`
@@ -236,10 +247,21 @@ type Failure struct {
 
 // Verdict says whether the run met its limits.
 type Verdict struct {
+	// OK says that nothing is known to be wrong; State is what that means.
 	OK     bool          `json:"ok"`
+	State  string        `json:"state"`
 	Limits []LimitResult `json:"limits,omitempty"` // those asked for with --fail-if
 	Reason string        `json:"reason"`           // one line for people
 }
+
+// States of a [Verdict].
+const (
+	VerdictOK          = "ok"          // all limits were met; without any: all that was sent came out
+	VerdictSent        = "sent"        // all was sent, and nobody looked whether it arrived
+	VerdictMissed      = "missed"      // a limit was missed, or no rate found
+	VerdictFailed      = "failed"      // some was not sent, or lost or spoilt with no limit to say how much may be
+	VerdictInterrupted = "interrupted" // true for what was sent until then
+)
 
 // A LimitResult is one limit held against the run.
 type LimitResult struct {
@@ -278,6 +300,9 @@ type Trial struct {
 	// SenderBound says that the sender did not reach the rate: nothing is known of the
 	// ingestor then.
 	SenderBound bool `json:"sender_bound,omitempty"`
+	// Uneven says that pairs were lost while the sender caught up with its deadlines: the
+	// rate is tried again before it counts as too high.
+	Uneven bool `json:"uneven,omitempty"`
 }
 
 // A Snapshot is a run at one moment, for a live line and for metrics.

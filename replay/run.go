@@ -39,6 +39,8 @@ type Options struct {
 	// RequestOnly says that the target has no use for responses.
 	RequestOnly bool
 
+	// RunID is the number in the markers; 0 chooses one.
+	RunID    uint32
 	NoMarker bool
 	Worker   uint8
 	// LateSend is how far behind its deadline a unit counts as late; 0: 1 ms. LateSeen
@@ -48,11 +50,16 @@ type Options struct {
 	// Quiet is how long nothing must have come out of the ingestor to believe that
 	// nothing more will; 0: 2 s.
 	Quiet time.Duration
+	// Grace is how long a target may take to return after an interrupt or the end of For,
+	// and as long again to close; then it is left behind. 0: 5 s.
+	Grace time.Duration
 
 	Guard *Guard // nil: the zero Guard, which allows nothing
 	// Address is where the target is and Interface what packets leave by, for the
 	// kernel's counters; zero where unknown or unneeded.
+	// UDP is the port of a target that receives by UDP, for the drops of its socket.
 	Address   netip.Addr
+	UDP       uint16
 	Interface string
 	Limits    []Limit // of the verdict
 	Live      *Live   // shows the run while it lasts; may be nil
@@ -68,6 +75,7 @@ const (
 	DefaultLateSend = time.Millisecond
 	DefaultLateSeen = 10 * time.Second
 	DefaultQuiet    = 2 * time.Second
+	DefaultGrace    = 5 * time.Second
 )
 
 // Ends of a run; see [Result.Ended].
@@ -82,8 +90,8 @@ const (
 // errTimeUp stops what is still being sent some time after Options.For.
 var errTimeUp = errors.New("the time of the run is up")
 
-// closeGrace is how long a target may take to close after an interrupt or a hard end.
-const closeGrace = 5 * time.Second
+// errStuck says that the run went on without its target.
+var errStuck = errors.New("the target or the source did not stop in time and was left behind; whether what it held has left is not known")
 
 // Run sends the events of a source to a target and returns what became of them. The
 // result is there and true also beside an error, and after ctx has ended.
@@ -116,7 +124,11 @@ type runner struct {
 	loop    atomic.Uint64
 	took    time.Duration
 
-	// What Wait keeps: one goroutine at a time calls it.
+	// What Wait keeps: one goroutine at a time calls it. Writing takes the lock, so that a
+	// report can be made while a target that hangs still has the run.
+	state    sync.Mutex
+	left     bool         // the target was left behind: nothing counts any more
+	stat     ScheduleStat // of the schedule, as far as the sender has come
 	pacer    Pacer
 	sent     Amount
 	before   Amount // sent without the last unit
@@ -156,14 +168,20 @@ func newRunner(ctx context.Context, o Options) *runner {
 	if o.Quiet <= 0 {
 		o.Quiet = DefaultQuiet
 	}
+	if o.Grace <= 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.RunID == 0 {
+		o.RunID = newRunID()
+	}
 	if o.Guard == nil {
 		o.Guard = new(Guard)
 	}
-	r := &runner{o: o, user: ctx, id: newRunID(), pacer: o.Rate.Pacer(), counters: map[string]int64{}}
+	r := &runner{o: o, user: ctx, id: o.RunID, pacer: o.Rate.Pacer(), counters: map[string]int64{}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	context.AfterFunc(r.ctx, func() { r.stopped.Store(true) })
 	r.phase.Store(&phaseStarting)
-	r.ledger = &ledger{run: r.id, lateAfter: o.LateSeen, counting: o.NoMarker || o.Packets != nil}
+	r.ledger = &ledger{run: r.id, lateAfter: o.LateSeen, counting: o.NoMarker || o.Packets != nil, packets: o.Packets != nil}
 	r.ledger.pairs.skip = o.Collect == nil
 	r.plan = &schedule{
 		source: o.Source, window: o.Window, loops: o.Loops, limit: o.Limit, incomplete: o.Incomplete, requestOnly: o.RequestOnly,
@@ -189,12 +207,17 @@ func newRunner(ctx context.Context, o Options) *runner {
 func newRunID() uint32 {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // it never fails
-	return binary.BigEndian.Uint32(b[:])
+	return max(binary.BigEndian.Uint32(b[:]), 1)
 }
 
 // run does everything but the report.
 func (r *runner) run() (err error) {
-	defer func() { r.took = r.clock.now() }()
+	defer func() {
+		r.took = r.clock.now()
+		if r.user.Err() != nil {
+			r.ended = EndedInterrupted
+		}
+	}()
 	collected, err := r.collect()
 	if err != nil {
 		r.ended = EndedError
@@ -204,7 +227,10 @@ func (r *runner) run() (err error) {
 		r.ended = EndedError
 		return errors.Join(err, collected(true))
 	}
-	r.path = newPath(r.o.Address, r.o.Interface)
+	if p, ok := r.target.(Preparer); ok {
+		r.plan.prepare = p.Prepare
+	}
+	r.path = newPath(r.o.Address, r.o.UDP, r.o.Interface)
 	r.clock.restart() // opening took as long as it took
 	r.phase.Store(&phaseSending)
 	if r.o.For > 0 {
@@ -212,21 +238,47 @@ func (r *runner) run() (err error) {
 		t := time.AfterFunc(r.o.For+max(time.Second, r.o.For/20), func() { r.cancel(errTimeUp) })
 		defer t.Stop()
 	}
-	err = r.send()
-	r.phase.Store(&phaseClosing)
-	if cerr := r.close(); cerr != nil && r.ctx.Err() == nil {
-		err = errors.Join(err, cerr)
-		r.ended = EndedError
-	}
+	r.ended, err = r.work()
 	r.phase.Store(&phaseCollecting)
 	if cerr := collected(false); cerr != nil {
 		err = errors.Join(err, cerr)
 		r.ended = EndedError
 	}
-	if r.user.Err() != nil {
-		r.ended = EndedInterrupted
-	}
 	return err
+}
+
+// work sends everything and closes the target, for as long as that may take after the
+// run was stopped.
+func (r *runner) work() (ended string, err error) {
+	type end struct {
+		ended string
+		err   error
+	}
+	done := make(chan end, 1)
+	go func() {
+		ended, err := r.send()
+		r.phase.Store(&phaseClosing)
+		if cerr := r.close(); cerr != nil && r.ctx.Err() == nil {
+			ended, err = EndedError, errors.Join(err, cerr)
+		}
+		done <- end{ended, err}
+	}()
+	select {
+	case e := <-done:
+		return e.ended, e.err
+	case <-r.ctx.Done():
+	}
+	t := time.NewTimer(2*r.o.Grace + time.Second)
+	defer t.Stop()
+	select {
+	case e := <-done:
+		return e.ended, e.err
+	case <-t.C:
+	}
+	r.state.Lock()
+	defer r.state.Unlock()
+	r.left = true
+	return EndedError, errStuck
 }
 
 // collect starts the collector and returns the function that ends it; abort does so
@@ -252,10 +304,14 @@ func (r *runner) collect() (end func(abort bool) error, err error) {
 		defer cancel()
 		quiet := r.o.Quiet
 		interrupted := r.user.Done()
+		hard := make(chan struct{}) // it does not stop either
+		stopIn := func(d time.Duration) {
+			time.AfterFunc(d, cancel)
+			time.AfterFunc(d+time.Second, func() { close(hard) })
+		}
 		if r.user.Err() != nil || abort {
 			quiet = min(quiet, time.Second)
-			t := time.AfterFunc(closeGrace, cancel)
-			defer t.Stop()
+			stopIn(r.o.Grace)
 			interrupted = nil
 		}
 		c.Drain(quiet)
@@ -263,9 +319,14 @@ func (r *runner) collect() (end func(abort bool) error, err error) {
 		select {
 		case err = <-done:
 		case <-interrupted:
-			t := time.AfterFunc(time.Second, cancel)
-			defer t.Stop()
-			err = <-done
+			stopIn(time.Second)
+			select {
+			case err = <-done:
+			case <-hard:
+				err = errCollectorStuck
+			}
+		case <-hard:
+			err = errCollectorStuck
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return fmt.Errorf("collector: %w", err)
@@ -274,20 +335,21 @@ func (r *runner) collect() (end func(abort bool) error, err error) {
 	}, nil
 }
 
+var errCollectorStuck = errors.New("it did not stop in time; what it saw until then counts")
+
 // close closes the target. After an interrupt or a hard end it gets some time of its own.
 func (r *runner) close() error {
 	ctx := r.user
 	if r.ctx.Err() != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(r.user), closeGrace)
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(r.user), r.o.Grace)
 		defer cancel()
 	}
 	return r.target.Close(ctx)
 }
 
-// send gives everything to the target.
-func (r *runner) send() (err error) {
-	r.ended = EndedSource
+// send gives everything to the target, and tells why it ended.
+func (r *runner) send() (ended string, err error) {
 	if r.o.Packets != nil {
 		err = r.sendPackets()
 	} else {
@@ -295,19 +357,17 @@ func (r *runner) send() (err error) {
 	}
 	switch {
 	case r.user.Err() != nil:
-		r.ended = EndedInterrupted
-		return nil
+		return EndedInterrupted, nil
 	case errors.Is(context.Cause(r.ctx), errTimeUp):
-		r.ended = EndedFor
-		return nil
+		return EndedFor, nil
 	case err != nil:
-		r.ended = EndedError
+		return EndedError, err
 	case r.enough.Load():
-		r.ended = EndedFor
-	case r.o.Limit > 0 && r.ledger.count() >= r.o.Limit:
-		r.ended = EndedLimit
+		return EndedFor, nil
+	case r.o.Limit > 0 && (r.ledger.count() >= r.o.Limit || r.o.Packets != nil && r.packetsLeft() == 0):
+		return EndedLimit, nil
 	}
-	return err
+	return EndedSource, nil
 }
 
 // Batches of events between the schedule and the target.
@@ -319,14 +379,25 @@ const (
 
 type batch struct {
 	events []Event
+	stat   ScheduleStat // with these events
 	err    error
+}
+
+// progress notes how far the schedule is.
+func (r *runner) progress(stat ScheduleStat) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	r.stat = stat
 }
 
 func (r *runner) sendPairs() error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	var reader sync.WaitGroup
-	defer reader.Wait() // the schedule's figures are read afterwards
+	defer func() {
+		reader.Wait()
+		r.progress(r.plan.figures())
+	}()
 	defer cancel()
 	batches := make(chan batch, batchAhead)
 	reader.Go(func() {
@@ -337,6 +408,7 @@ func (r *runner) sendPairs() error {
 	// slow rate, whoever stops does not have to wait for a long batch.
 	at := 1
 	for b := range batches {
+		r.progress(b.stat)
 		for events := b.events; len(events) > 0; {
 			n := min(at, len(events))
 			if n = r.inTime(events[:n]); n == 0 || r.enough.Load() {
@@ -385,6 +457,7 @@ func (r *runner) readAhead(ctx context.Context, out chan<- batch) {
 		if len(b.events) == 0 && b.err == nil {
 			return true
 		}
+		b.stat = r.plan.figures()
 		select {
 		case out <- b:
 			b, bytes = batch{}, 0
@@ -416,13 +489,24 @@ func (r *runner) sendPackets() error {
 	if loops == 0 && r.o.For == 0 {
 		loops = 1
 	}
+	kept := packetCache{room: r.o.Window.bytes()}
+	if loops == 1 {
+		kept.room = 0
+	}
 	for loop := uint64(0); loops == 0 || loop < loops; loop++ {
-		r.plan.stat.Loops++
+		r.progress(ScheduleStat{Loops: loop + 1, Cached: loop > 0 && kept.all() != nil})
 		r.loop.Store(loop)
 		any := false
-		for b, err := range r.o.Packets(r.ctx) {
+		source := r.o.Packets
+		if k := kept.all(); loop > 0 && k != nil {
+			source = k
+		}
+		for b, err := range source(r.ctx) {
 			if err != nil {
 				return err
+			}
+			if loop == 0 {
+				kept.add(b)
 			}
 			any = any || len(b.Packets) > 0
 			if r.enough.Load() || r.ctx.Err() != nil {
@@ -465,6 +549,11 @@ func (r *runner) Wait(ctx context.Context, at time.Duration, unit Amount) (time.
 	}
 	if err := ctx.Err(); err != nil {
 		return 0, err
+	}
+	r.state.Lock()
+	defer r.state.Unlock()
+	if r.left {
+		return 0, errStuck
 	}
 	late := false
 	if r.o.Rate.max {
@@ -522,6 +611,12 @@ func (r *runner) Failed(seq uint64, hop string, err error) {
 	}
 	r.ledger.markFailed(seq, hop, err, r.clock.now())
 }
+
+// LeftOut implements [Env].
+func (r *runner) LeftOut(seq uint64, reason string) { r.ledger.markLeft(seq, reason) }
+
+// Run implements [Env].
+func (r *runner) Run() uint32 { return r.id }
 
 // Count implements [Env].
 func (r *runner) Count(name string, n int64) {

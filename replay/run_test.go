@@ -48,6 +48,7 @@ type ingestor struct {
 	env      Env
 	fault    func(e *Event, o *Observation) []*Observation // what comes out of a pair
 	sendErr  func(e *Event) error
+	leave    func(e *Event) string // why a pair is left out; "" where it is not
 	out      chan *Observation
 	quiet    chan time.Duration
 	closed   bool
@@ -69,6 +70,10 @@ func (g *ingestor) collect(context.Context, Env) (Collector, error) { return g, 
 func (g *ingestor) Send(ctx context.Context, events []Event) error {
 	for i := range events {
 		e := &events[i]
+		if g.leave != nil && g.leave(e) != "" {
+			g.env.LeftOut(e.Seq, g.leave(e))
+			continue
+		}
 		due, err := g.env.Wait(ctx, e.At, Amount{Pairs: 1, Packets: 2, Bytes: 1000})
 		if err != nil {
 			return err
@@ -357,3 +362,153 @@ func TestRunReportsBesideAnError(t *testing.T) {
 		t.Errorf("%v: ended %q, %d sent, verdict %+v", err, r.Ended, r.Ledger.Sent, r.Verdict)
 	}
 }
+
+// A hanging target never returns from one of its calls.
+type hanging struct {
+	ingestor
+	inSend, inClose bool
+	stop            chan struct{}
+}
+
+func (h *hanging) open(_ context.Context, env Env) (Target, error) {
+	h.env = env
+	return h, nil
+}
+
+func (h *hanging) Send(ctx context.Context, events []Event) error {
+	err := h.ingestor.Send(ctx, events)
+	if h.inSend {
+		<-h.stop
+	}
+	return err
+}
+
+func (h *hanging) Close(ctx context.Context) error {
+	if h.inClose {
+		<-h.stop
+	}
+	return h.ingestor.Close(ctx)
+}
+
+// Whatever a target does, an interrupt ends the run, and what was sent before counts.
+func TestATargetThatHangs(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		inSend, inClose bool
+		limit           time.Duration // Options.For
+	}{
+		{"in Send, interrupted", true, false, 0},
+		{"in Close, interrupted", false, true, 0},
+		{"in Send, at the end of --for", true, false, 200 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := &hanging{ingestor: *newIngestor(), inSend: tt.inSend, inClose: tt.inClose, stop: make(chan struct{})}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if tt.limit == 0 {
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			o := Options{Source: sourceOf(manyPairs(100)...), Open: h.open, Collect: h.collect, Rate: mustRate(t, "max"), Loops: 1 << 40, For: tt.limit,
+				Quiet: 50 * time.Millisecond, Grace: 100 * time.Millisecond}
+			began := time.Now()
+			r, err := Run(ctx, o)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			l := r.Ledger
+			if !errors.Is(err, errStuck) || l.Sent == 0 || l.Scheduled != l.Sent+l.LeftOut+l.Failed+l.Unsent || l.Seen != l.Sent || r.Verdict.OK {
+				t.Errorf("%v, ledger %+v, verdict %+v", err, l, r.Verdict)
+			}
+			if want := map[bool]string{true: EndedInterrupted, false: EndedError}[tt.limit == 0]; r.Ended != want {
+				t.Errorf("ended %q, want %q", r.Ended, want)
+			}
+			sent := r.Sent
+			close(h.stop) // it comes back to life: nothing changes any more
+			time.Sleep(20 * time.Millisecond)
+			if r.Sent != sent {
+				t.Errorf("sent %+v became %+v", sent, r.Sent)
+			}
+		})
+	}
+}
+
+// A source that gives nothing any more does not keep a run from ending either.
+func TestASourceThatHangs(t *testing.T) {
+	stop := make(chan struct{})
+	defer close(stop)
+	source := func(context.Context) iter.Seq2[*exchange.Pair, error] {
+		return func(yield func(*exchange.Pair, error) bool) {
+			for _, p := range manyPairs(600) {
+				if !yield(p, nil) {
+					return
+				}
+			}
+			<-stop
+		}
+	}
+	g := newIngestor()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	r, err := Run(ctx, Options{Source: source, Window: Window{Pairs: 10}, Open: g.open, Rate: mustRate(t, "max"), Grace: 50 * time.Millisecond})
+	if !errors.Is(err, errStuck) || r.Ended != EndedInterrupted || r.Ledger.Sent < 500 || r.Schedule.Loops != 1 {
+		t.Errorf("%v, ended %q, sent %d, schedule %+v", err, r.Ended, r.Ledger.Sent, r.Schedule)
+	}
+}
+
+// What a target leaves out by a rule is neither sent nor failed, and the verdict says no
+// more than is known.
+func TestVerdictsSayWhatIsKnown(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		collect bool
+		limits  string
+		leave   func(seq uint64) bool
+		fail    func(seq uint64) bool
+		drop    func(seq uint64) bool
+		state   string
+		reason  string
+	}{
+		{"nobody looks", false, "", nil, nil, nil, VerdictSent, "sent 100 pairs, left out 0, failed 0; nothing was collected, so arrival is unknown"},
+		{"some are left out", false, "", every(10), nil, nil, VerdictSent, "sent 90 pairs, left out 10, failed 0; nothing was collected, so arrival is unknown"},
+		{"some fail", false, "", every(10), every(25), nil, VerdictFailed, "sent 88 pairs, left out 10, failed 2; nothing was collected, so arrival is unknown"},
+		{"all arrive", true, "", every(10), nil, nil, VerdictOK, "sent 90 pairs, left out 10, failed 0; seen 90, lost 0"},
+		{"some are lost", true, "", nil, nil, every(50), VerdictFailed, "sent 100 pairs, left out 0, failed 0; seen 98, lost 2"},
+		{"some are lost, as allowed", true, "loss>5%", nil, nil, every(50), VerdictOK, "all limits were met; sent 100 pairs, left out 0, failed 0; seen 98, lost 2"},
+		{"some fail, with a limit about loss", true, "loss>0", nil, every(50), nil, VerdictFailed, "sent 98 pairs, left out 0, failed 2; seen 98, lost 0"},
+		{"some fail, with a limit about that", true, "failed>5", nil, every(50), nil, VerdictOK, "all limits were met; sent 98 pairs, left out 0, failed 2; seen 98, lost 0"},
+		{"too many are left out", false, "left_out>5%", every(10), nil, nil, VerdictMissed, "limits missed: left_out>5% (10); sent 90 pairs, left out 10, failed 0; nothing was collected, so arrival is unknown"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newIngestor()
+			is := func(f func(uint64) bool, e *Event) bool { return f != nil && f(e.Seq) }
+			g.leave = func(e *Event) string { return map[bool]string{true: "a rule"}[is(tt.leave, e)] }
+			g.sendErr = func(e *Event) error { return map[bool]error{true: errors.New("no")}[is(tt.fail, e)] }
+			g.fault = func(e *Event, o *Observation) []*Observation {
+				if is(tt.drop, e) {
+					return nil
+				}
+				return []*Observation{o}
+			}
+			o := Options{Source: sourceOf(manyPairs(100)...), Open: g.open, Rate: mustRate(t, "max"), Quiet: 20 * time.Millisecond}
+			if tt.collect {
+				o.Collect = g.collect
+			}
+			if tt.limits != "" {
+				o.Limits = mustLimits(t, tt.limits)
+			}
+			r, err := Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v := r.Verdict; v.State != tt.state || v.Reason != tt.reason || v.OK != (v.State == VerdictOK || v.State == VerdictSent) {
+				t.Errorf("verdict %+v, want %s: %s", v, tt.state, tt.reason)
+			}
+			if l := r.Ledger; l.Unsent != 0 || l.LeftOutBy["a rule"] != l.LeftOut || uint64(len(l.LeftOutIDs)) != l.LeftOut {
+				t.Errorf("ledger %+v", l)
+			}
+		})
+	}
+}
+
+// every chooses each n-th number.
+func every(n uint64) func(uint64) bool { return func(seq uint64) bool { return (seq+1)%n == 0 } }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -46,6 +47,8 @@ type schedule struct {
 	requestOnly bool   // the target has no use for responses
 	// emitted is told of each event of the first pass.
 	emitted func(*exchange.Pair)
+	// prepare readies each event that is read, once; may be nil.
+	prepare func(*Event)
 	// begun is told the number of the first event of each pass.
 	begun func(seq uint64)
 
@@ -58,6 +61,22 @@ type schedule struct {
 	cache []Event // of the first pass, while all of it fits the window
 	kept  int64   // bytes of cache, -1 once it does not fit
 	pass  passStat
+	under bool // the pass is under way: stat does not hold it yet
+}
+
+// figures returns stat with the pass that is under way.
+func (s *schedule) figures() ScheduleStat {
+	stat := s.stat
+	stat.LeftOut = map[string]uint64{}
+	maps.Copy(stat.LeftOut, s.stat.LeftOut)
+	if s.under {
+		stat.Read += s.pass.read
+		for reason, n := range s.pass.leftOut {
+			stat.LeftOut[reason] += n
+		}
+		stat.SpanNS = int64(s.pass.span)
+	}
+	return stat
 }
 
 // passStat is what one pass found.
@@ -74,9 +93,9 @@ type passStat struct {
 // it; events already given stay good.
 func (s *schedule) events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		s.stat.LeftOut = map[string]uint64{}
 		for s.loops == 0 || s.stat.Loops < s.loops {
 			s.stat.Loops++
+			s.under = true
 			s.begun(s.seq)
 			var more bool
 			if s.cache != nil && s.kept >= 0 && s.stat.Loops > 1 {
@@ -85,11 +104,8 @@ func (s *schedule) events(ctx context.Context) iter.Seq2[Event, error] {
 			} else {
 				more = s.read(ctx, yield)
 			}
-			s.stat.Read += s.pass.read
-			for reason, n := range s.pass.leftOut {
-				s.stat.LeftOut[reason] += n
-			}
-			s.stat.SpanNS = int64(s.pass.span)
+			s.stat = s.figures()
+			s.under = false
 			if !more || s.pass.events == 0 {
 				return
 			}
@@ -153,6 +169,10 @@ func (s *schedule) emit(w *window, yield func(Event, error) bool) bool {
 	s.pass.span = max(s.pass.span, since(at, s.pass.first))
 	s.pass.end = max(s.pass.end, satAdd(s.pass.span, time.Duration(max(p.DurationNS, 0))))
 	e := Event{Pair: p, At: s.pass.span}
+	if s.prepare != nil {
+		s.prepare(&e)
+		size += int64(len(e.Body[0]) + len(e.Body[1]))
+	}
 	if s.stat.Loops == 1 {
 		s.emitted(p)
 		s.keep(e, size)

@@ -52,6 +52,10 @@ func metrics() []metric {
 		{name: "late", collector: true, byMarker: true, count: ledger(func(l *LedgerReport) uint64 { return l.Late }),
 			took: func(r *Result) time.Duration { return time.Duration(r.Ledger.Delay.MaxNS) }},
 		{name: "failed", count: func(r *Result) (uint64, uint64) { return r.Ledger.Failed, r.Ledger.Scheduled }},
+		{name: "left_out", count: func(r *Result) (uint64, uint64) {
+			n := r.leftOut()
+			return n, n - r.Ledger.LeftOut + r.Ledger.Scheduled
+		}},
 		{name: "unsent", count: func(r *Result) (uint64, uint64) { return r.Ledger.Unsent, r.Ledger.Scheduled }},
 		{name: "late_sends", count: func(r *Result) (uint64, uint64) { return r.Timing.Late, r.Timing.Units },
 			took: func(r *Result) time.Duration { return time.Duration(r.Timing.P99NS) }},
@@ -118,7 +122,7 @@ func (l Limit) String() string { return l.text }
 // missed holds the limit against a result.
 func (l Limit) missed(r *Result) LimitResult {
 	x := LimitResult{Limit: l.text}
-	if l.metric.collector && (!r.Ledger.Collected || l.metric.byMarker && r.Ledger.ByCount) {
+	if l.metric.collector && (!r.Ledger.Collected || r.Ledger.CountOnly || l.metric.byMarker && r.Ledger.ByCount) {
 		x.Unknown, x.Missed = true, true
 		return x
 	}
@@ -150,13 +154,12 @@ func share(n, of uint64) float64 {
 
 // judge finds the verdict of a result.
 func judge(r *Result, limits []Limit, err error) Verdict {
-	v := Verdict{OK: true}
+	v := Verdict{State: VerdictOK}
 	var missed []string
 	for _, l := range limits {
 		x := l.missed(r)
 		v.Limits = append(v.Limits, x)
 		if x.Missed {
-			v.OK = false
 			text := fmt.Sprintf("%s (%s)", l.text, strconv.FormatFloat(x.Value, 'g', 6, 64))
 			if x.Unknown {
 				text = l.text + " (not known without a collector that sees markers)"
@@ -164,19 +167,96 @@ func judge(r *Result, limits []Limit, err error) Verdict {
 			missed = append(missed, text)
 		}
 	}
+	books := r.books()
 	switch {
-	case err != nil:
-		v.OK, v.Reason = false, "ended by an error: "+err.Error()
-	case !v.OK:
-		v.Reason = "limits missed: " + strings.Join(missed, ", ")
 	case r.Ended == EndedInterrupted:
-		v.Reason = "interrupted; true for what was sent until then"
+		v.State, v.Reason = VerdictInterrupted, "until the interrupt "+books
+		if err != nil {
+			v.Reason += "; " + err.Error()
+		}
+	case err != nil:
+		v.State, v.Reason = VerdictFailed, "ended by an error: "+err.Error()+"; "+books
+	case len(missed) > 0:
+		v.State, v.Reason = VerdictMissed, "limits missed: "+strings.Join(missed, ", ")+"; "+books
+	case r.refused() > 0 && !about(limits, "failed"), len(limits) == 0 && r.spoilt() > 0:
+		v.State, v.Reason = VerdictFailed, books
 	case len(limits) > 0:
-		v.Reason = "all limits were met"
-	case !r.Ledger.Collected:
-		v.Reason = "no limits were asked for, and nothing was collected: sent is all that is known"
+		v.Reason = "all limits were met; " + books
+	case !r.Ledger.Collected || r.Ledger.CountOnly:
+		v.State, v.Reason = VerdictSent, books
 	default:
-		v.Reason = "no limits were asked for"
+		v.Reason = books
 	}
+	v.OK = v.State == VerdictOK || v.State == VerdictSent
 	return v
+}
+
+// about reports whether one of the limits is about a metric.
+func about(limits []Limit, name string) bool {
+	return slices.ContainsFunc(limits, func(l Limit) bool { return l.metric.name == name })
+}
+
+// Counters of packets that were not sent (--packets).
+const (
+	// CountPacketsLeftOut begins the names of those that count packets left out by a rule.
+	CountPacketsLeftOut     = "packets_left_out_"
+	CountPacketsNotAccepted = "packets_not_accepted"
+)
+
+// refused counts the pairs, or packets, that were to be sent and could not be.
+func (r *Result) refused() uint64 {
+	return r.Ledger.Failed + uint64(r.Counters[CountPacketsNotAccepted])
+}
+
+// spoilt counts what went wrong with pairs that were sent.
+func (r *Result) spoilt() uint64 {
+	l := &r.Ledger
+	return l.Lost + l.Duplicated + l.Mispaired + l.Truncated + l.Half
+}
+
+// leftOut counts the pairs, or packets, that were left out on purpose, by the schedule or by
+// the target.
+func (r *Result) leftOut() uint64 {
+	n := r.Ledger.LeftOut
+	for _, k := range r.Schedule.LeftOut {
+		n += k
+	}
+	for name, k := range r.Counters {
+		if strings.HasPrefix(name, CountPacketsLeftOut) {
+			n += uint64(k)
+		}
+	}
+	return n
+}
+
+// books says in one line what became of the pairs.
+func (r *Result) books() string {
+	l := &r.Ledger
+	sent, what := l.Sent, "pairs"
+	if r.OfPackets {
+		sent, what = r.Sent.Packets-min(r.Sent.Packets, uint64(r.Counters[CountPacketsNotAccepted])), "packets"
+	}
+	text := fmt.Sprintf("sent %d %s, left out %d, failed %d", sent, what, r.leftOut(), r.refused())
+	if l.Unsent > 0 {
+		text += fmt.Sprintf(", unsent %d", l.Unsent)
+	}
+	switch {
+	case !l.Collected:
+		return text + "; nothing was collected, so arrival is unknown"
+	case l.CountOnly:
+		return text + fmt.Sprintf("; %d pairs came out, and packets have no markers, so what was lost is unknown", l.Observations)
+	}
+	text += fmt.Sprintf("; seen %d, lost %d", l.Seen, l.Lost)
+	if l.ByCount {
+		return text + " by number only, without markers"
+	}
+	for _, x := range []struct {
+		n    uint64
+		name string
+	}{{l.Duplicated, "duplicated"}, {l.Mispaired, "mispaired"}, {l.Truncated, "truncated"}, {l.Half, "half"}, {l.Late, "late"}} {
+		if x.n > 0 {
+			text += fmt.Sprintf(", %s %d", x.name, x.n)
+		}
+	}
+	return text
 }

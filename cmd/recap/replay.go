@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,14 +24,15 @@ import (
 	"recap/replay"
 	"recap/replay/all"
 	"recap/replay/report"
+	"recap/replay/vxlan"
 	"recap/replay/wire"
 )
 
 const replayHelp = `Send the pairs of captures again, toward a live system, and prove what arrived.
 
-SOURCE is an output directory of extract, pairs.parquet, pairs.jsonl, a HAR, a .gor
-file, or captures, which are read on the fly; known by content, and - is standard
-input. Pairs go out in the order of their requests. Those that are not whole are
+SOURCE is an output directory of extract, with --each or --partition too,
+pairs.parquet, pairs.jsonl, a HAR, a .gor file, or captures, which are read on the
+fly; known by content, and - is standard input. Pairs go out in the order of their requests. Those that are not whole are
 left out and counted, by reason.
 
 Where to, as --to URL:
@@ -76,6 +78,7 @@ type replayCommand struct {
 	findRate    string
 	trial       time.Duration
 	marker      choice
+	runID       runIDFlag
 	reportDir   string
 	overwrite   bool
 	failIf      []string
@@ -123,6 +126,7 @@ func newReplay(u *ui) *cobra.Command {
 	f.BoolVar(&c.packets, "packets", false, "send the captured packets as they are, whatever they hold, credentials too")
 	f.Var(&c.vni, "vni", "VXLAN networks to send in, as in 7 or 1-8: connections are spread over them")
 	f.Var(&c.marker, "marker", "put an X-Replay-Id into each request and response; without, --collect can only count")
+	f.Var(&c.runID, "run-id", "the number of the run in the markers, 8 hex digits, which other runs than this must not have; a run with the number of an earlier one, as its report tells it, sends the same addresses, ports and sequence numbers again")
 	f.StringVar(&c.collect, "collect", "", "read what the system produced from `URL`: "+collectorList())
 	f.DurationVar(&c.quiet, "quiet", replay.DefaultQuiet, "believe that nothing more comes out once nothing has for this `TIME`")
 	f.DurationVar(&c.lateAfter, "late-after", replay.DefaultLateSeen, "count a pair as late that comes out more than this `TIME` after it was due")
@@ -210,7 +214,7 @@ func (c *replayCommand) options(ctx context.Context, cmd *cobra.Command, args []
 	o = replay.Options{
 		Rate: c.rate.Rate, Loops: c.loops, For: c.forTime, Limit: c.limit, Window: replay.Window{Bytes: int64(c.readAhead.size)},
 		Incomplete: c.incomplete.value == "send", RequestOnly: target.RequestOnly, NoMarker: c.marker.value == "off",
-		LateSeen: c.lateAfter, Quiet: c.quiet, Live: new(replay.Live),
+		RunID: uint32(c.runID), LateSeen: c.lateAfter, Quiet: c.quiet, Live: new(replay.Live),
 		Sources: sourceNames(args), To: to.Redacted(),
 	}
 	if target.Unpaced && !c.rate.set {
@@ -247,6 +251,12 @@ func (c *replayCommand) options(ctx context.Context, cmd *cobra.Command, args []
 	if len(o.Guard.Hosts) > 0 && !target.Local {
 		if addrs, err := o.Guard.Lookup(ctx, o.Guard.Hosts[0]); err == nil {
 			o.Address = addrs[0]
+			if to.Scheme == "vxlan" {
+				o.UDP = vxlan.DefaultPort
+				if n, err := strconv.ParseUint(to.Port(), 10, 16); err == nil {
+					o.UDP = uint16(n)
+				}
+			}
 		}
 	}
 	topt, err := c.targetOptions()
@@ -263,8 +273,11 @@ func (c *replayCommand) options(ctx context.Context, cmd *cobra.Command, args []
 		if !target.Packets {
 			return o, nil, errNoPackets(to.Scheme)
 		}
-		if c.filter != nil {
+		switch {
+		case c.filter != nil:
 			return o, nil, errPacketsWhere()
+		case search != nil:
+			return o, nil, errPacketsFind()
 		}
 		for _, name := range args {
 			if s, err := c.pairSource(name); err != nil || s != nil {
@@ -274,7 +287,12 @@ func (c *replayCommand) options(ctx context.Context, cmd *cobra.Command, args []
 		if err := c.reading(cmd.CommandPath(), args, pipeline.Options{}).list(ctx); err != nil {
 			return o, nil, err
 		}
-		c.u.warnPacketsRaw()
+		if !c.keepSecrets && !c.dryRun {
+			c.u.warnPacketsRaw()
+		}
+		if o.Collect != nil {
+			c.u.warnPacketsCollect()
+		}
 		o.Packets = c.packetSource(cmd.CommandPath(), args)
 		return o, search, nil
 	}
@@ -408,9 +426,6 @@ func recapRecord() func([]byte, *exchange.Pair) []byte {
 
 // dry tells what would be sent.
 func (c *replayCommand) dry(ctx context.Context, o replay.Options) error {
-	if o.Packets != nil {
-		return errDryPackets()
-	}
 	d, err := replay.Dry(ctx, o)
 	if err != nil {
 		return replayFailure(err)
@@ -440,9 +455,9 @@ func (c *replayCommand) conclude(ctx context.Context, res *replay.Result, err er
 		return errReplayInterrupted(c.reportDir)
 	case err != nil:
 		return replayFailure(err)
-	case !res.Verdict.OK:
+	case res.Verdict.State == replay.VerdictMissed:
 		return errVerdict(res.Verdict.Reason)
-	case res.Ledger.Failed > 0:
+	case res.Ledger.Failed > 0 || res.Counters[replay.CountPacketsNotAccepted] > 0:
 		return &failure{code: exitIncomplete}
 	}
 	return input
@@ -487,6 +502,29 @@ func (r *rateFlag) Set(text string) error {
 		r.Rate, r.set = v, true
 	}
 	return err
+}
+
+// runIDFlag is --run-id. It is a pflag.Value.
+type runIDFlag uint32
+
+func (r *runIDFlag) String() string {
+	if *r == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%08x", uint32(*r))
+}
+
+// Type names the value in --help.
+func (r *runIDFlag) Type() string { return "HEX" }
+
+// Set parses text.
+func (r *runIDFlag) Set(text string) error {
+	n, err := strconv.ParseUint(text, 16, 32)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is not a number of up to 8 hex digits other than 0", text)
+	}
+	*r = runIDFlag(n)
+	return nil
 }
 
 // vniFlag is --vni. It is a pflag.Value.

@@ -70,8 +70,8 @@ func errPacketsSource(name string) error {
 	return wrong("name the captures themselves, or leave --packets out", "%s holds no packets: --packets needs captures", name)
 }
 
-func errDryPackets() error {
-	return wrong("recap info tells what is in captures", "--dry-run does not go with --packets")
+func errPacketsFind() error {
+	return wrong("leave --packets out: pairs have markers, packets have none", "--find-rate does not go with --packets: nobody knows what was lost")
 }
 
 func errRefused(err error) error {
@@ -109,7 +109,11 @@ func (u *ui) metricsAt(address string) {
 }
 
 func (u *ui) warnPacketsRaw() {
-	u.warnf("--packets sends what was captured as it is, credentials too")
+	u.warnf("--packets sends what was captured as it is: passwords, cookies and tokens in it are not taken out. --keep-secrets says that this is meant")
+}
+
+func (u *ui) warnPacketsCollect() {
+	u.warnf("packets have no markers: --collect can only count the pairs that come out, not tell which were lost")
 }
 
 // replayReport tells where the report is.
@@ -151,10 +155,21 @@ func (u *ui) dryRun(d *replay.DryRun, o *replay.Options, passedOver uint64) {
 		addrs = o.Address.String()
 	}
 	t.row("address", addrs)
-	t.row("read", many(int64(d.Schedule.Read), "pair", "pairs"))
+	if !d.OfPackets {
+		t.row("read", many(int64(d.Schedule.Read), "pair", "pairs"))
+	}
 	t.row("--where", whereParts(passedOver)...)
 	t.row("left out", leftOutParts(&d.Schedule)...)
+	if d.OfPackets {
+		t.row("would send", many(int64(d.Packets), "packet", "packets")+",", bytesText(int64(d.Bytes)), "as captured, credentials in them too; the target leaves out what it cannot send")
+		u.dryEnd(&t, d, o)
+		return
+	}
 	t.row("would send", many(int64(d.Events), "pair", "pairs")+",", many(int64(d.Conns), "connection", "connections")+",", bytesText(int64(d.HTTPBytes))+" of heads and bodies")
+	u.dryEnd(&t, d, o)
+}
+
+func (u *ui) dryEnd(t *sheet, d *replay.DryRun, o *replay.Options) {
 	takes := "as long as the target takes"
 	if d.TakesNS >= 0 {
 		takes = durationText(time.Duration(d.TakesNS))

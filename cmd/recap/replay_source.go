@@ -116,7 +116,7 @@ func (c *replayCommand) pairSources(ctx context.Context, command string, args []
 		}
 		list = append(list, c.captureSource(command, captures))
 	}
-	s := merged(list)
+	s := merged(atOnce(list))
 	if c.filter != nil {
 		s = c.chosen(s)
 	}
@@ -136,16 +136,9 @@ func (c *replayCommand) pairSource(name string) (replay.Source, error) {
 		case err != nil:
 			return nil, errSource(name, err)
 		case !has:
-			return nil, nil
+			return tableSource(name)
 		}
-		return rowSource(name, func(f func(*pairRow) error) error {
-			root, err := os.OpenRoot(name)
-			if err != nil {
-				return err
-			}
-			defer root.Close()
-			return readPairs(root, f)
-		}), nil
+		return dirSource(name), nil
 	}
 	kind, err := kindOfFile(name)
 	if err != nil {
@@ -161,18 +154,35 @@ func (c *replayCommand) pairSource(name string) (replay.Source, error) {
 	}
 	switch kind {
 	case fromParquet:
-		return rowSource(name, func(f func(*pairRow) error) error {
-			root, err := os.OpenRoot(filepath.Dir(name))
-			if err != nil {
-				return err
-			}
-			defer root.Close()
-			return readParquet(root, filepath.Base(name), f)
-		}), nil
+		return fileSource(name), nil
 	case fromCapture:
 		return nil, nil
 	}
 	return streamSource(name, kind, open), nil
+}
+
+// dirSource gives the pairs of a directory that has them as extract wrote them.
+func dirSource(name string) replay.Source {
+	return rowSource(name, func(f func(*pairRow) error) error {
+		root, err := os.OpenRoot(name)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		return readPairs(root, f)
+	})
+}
+
+// fileSource gives the pairs of one Parquet file.
+func fileSource(name string) replay.Source {
+	return rowSource(name, func(f func(*pairRow) error) error {
+		root, err := os.OpenRoot(filepath.Dir(name))
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		return readParquet(root, filepath.Base(name), f)
+	})
 }
 
 // hasRows reports whether a directory holds what extract wrote.
@@ -372,45 +382,85 @@ func (c *replayCommand) packetSource(command string, names []string) replay.Pack
 	}
 }
 
+// A stream is a source for merged, and the time of its first pair: it is not opened
+// before that has come.
+type stream struct {
+	replay.Source
+	first int64 // ns since the epoch
+}
+
+// atOnce are sources of which no times are known.
+func atOnce(list []replay.Source) []stream {
+	streams := make([]stream, len(list))
+	for i, s := range list {
+		streams[i] = stream{s, math.MinInt64}
+	}
+	return streams
+}
+
 // merged gives the pairs of several sources, always the one whose request is earliest
 // among those that are next. Sources are nearly in order of time each; the schedule does
 // the rest.
-func merged(list []replay.Source) replay.Source {
+func merged(list []stream) replay.Source {
 	if len(list) == 1 {
-		return list[0]
+		return list[0].Source
 	}
 	return func(ctx context.Context) iter.Seq2[*exchange.Pair, error] {
 		return func(yield func(*exchange.Pair, error) bool) {
-			type head struct {
-				pair *exchange.Pair
-				err  error
-				ok   bool
-				next func() (*exchange.Pair, error, bool)
-			}
 			heads := make([]head, len(list))
-			for i, s := range list {
-				next, stop := iter.Pull2(s(ctx))
-				defer stop()
-				heads[i].next = next
-				heads[i].pair, heads[i].err, heads[i].ok = next()
+			for i := range heads {
+				heads[i].at = list[i].first
 			}
+			defer func() {
+				for i := range heads {
+					heads[i].close()
+				}
+			}()
 			for {
-				best, at := -1, int64(math.MaxInt64)
-				for i, h := range heads {
-					if t := timeOf(h.pair); h.ok && (best < 0 || t < at) {
-						best, at = i, t
+				best := -1
+				for i := range heads {
+					if h := &heads[i]; !h.over && (best < 0 || h.at < heads[best].at) {
+						best = i
 					}
 				}
 				if best < 0 {
 					return
 				}
 				h := &heads[best]
-				if !yield(h.pair, h.err) || h.err != nil {
+				if h.next == nil {
+					h.next, h.stop = iter.Pull2(list[best].Source(ctx))
+				} else if !yield(h.pair, h.err) || h.err != nil {
 					return
 				}
-				h.pair, h.err, h.ok = h.next()
+				h.step()
 			}
 		}
+	}
+}
+
+// A head is a source with its next pair.
+type head struct {
+	pair *exchange.Pair
+	err  error
+	at   int64
+	over bool
+	next func() (*exchange.Pair, error, bool)
+	stop func()
+}
+
+func (h *head) step() {
+	var more bool
+	h.pair, h.err, more = h.next()
+	h.at = timeOf(h.pair)
+	if !more {
+		h.close()
+	}
+}
+
+// close gives back what the source holds.
+func (h *head) close() {
+	if h.over = true; h.stop != nil {
+		h.stop()
 	}
 }
 

@@ -44,6 +44,7 @@ on its number in its run and on --seed, nothing else, and --json lists the numbe
   duplicate=1%  give pairs out twice
   blind=20s@10s see nothing for 20 s, 10 s after the start of the run
   delay=200ms   tell of pairs later
+  limit=5000pairs/s  lose what comes faster than that (this one goes by the clock)
 
 An address without a host is on loopback; 0.0.0.0:PORT is on all interfaces. It ends
 with --for, or with the first interrupt, in good order.`
@@ -273,7 +274,7 @@ func (s *sinking) openTopic(ctx context.Context) error {
 	if err := guard.Resolve(ctx); err != nil {
 		return errTopic(err)
 	}
-	if s.tail, err = kafka.NewTail(ctx, topic, guard.Allow); err != nil {
+	if s.tail, err = kafka.NewTail(ctx, topic, guard.Dial); err != nil {
 		return errTopic(err)
 	}
 	return nil
@@ -285,7 +286,7 @@ func (s *sinking) openOutput() error {
 	}
 	var err error
 	s.w, err = newWriting(writeOptions{out: s.out, formats: s.formats.values,
-		sinks: export.Options{Workers: s.limits.workers}, open: s.openDir}, nil, s.u.out)
+		sinks: s.limits.sinks(), open: s.openDir}, nil, s.u.out)
 	switch {
 	case errors.Is(err, export.ErrNotEmpty):
 		return errNotEmpty(s.out, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"recap/reader/pcaptest"
 	"recap/replay"
 	"recap/replay/kafka/kafkatest"
 )
@@ -306,5 +307,33 @@ func TestSinkUsage(t *testing.T) {
 		if err == nil || !strings.Contains(fmt.Sprint(err), tt.want) || exitCode(err) != exitFailure {
 			t.Errorf("recap sink %v: %v, want %q in it", tt.args, err, tt.want)
 		}
+	}
+}
+
+// A search finds what a sink of known capacity can take.
+func TestFindRateOfAKnownCapacity(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	const capacity = 1000
+	capture := filepath.Join(t.TempDir(), "a.pcap")
+	if err := os.WriteFile(capture, pcaptest.Build(t, `
+		10.0.0.1:4000 > 10.0.0.2:80 handshake "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+		10.0.0.2:80 > 10.0.0.1:4000 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" close`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"vxlan", "akto"} {
+		t.Run(way, func(t *testing.T) {
+			s := startSink(t, "--"+way, "127.0.0.1:0", "--serve", "127.0.0.1:0", "--fault", fmt.Sprintf("limit=%dpairs/s", capacity))
+			r := replayed(t, capture, "--to", s.places[way], "--collect", s.places["serve"], "--find-rate", "loss=0", "--rate", "650pairs/s", "--trial", "2500ms", "--quiet", "300ms")
+			s.end(t)
+			q := r.Search
+			if q == nil || !q.Found || q.SenderBound || r.Verdict.State != replay.VerdictOK {
+				t.Fatalf("search %+v, verdict %+v", q, r.Verdict)
+			}
+			if q.PairsPerSecond < 0.9*capacity || q.PairsPerSecond > 1.1*capacity || q.BitsPerSecond == 0 {
+				t.Errorf("found %g pairs/s, %g bit/s; want %d pairs/s within 10 %%: %+v", q.PairsPerSecond, q.BitsPerSecond, capacity, q.Trials)
+			}
+		})
 	}
 }

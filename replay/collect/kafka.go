@@ -30,7 +30,7 @@ func OpenKafka(_ context.Context, u *url.URL, env replay.Env) (replay.Collector,
 
 // Ready implements [replay.Collector].
 func (t *topic) Ready(ctx context.Context) (err error) {
-	t.tail, err = kafka.NewTail(ctx, t.topic, t.env.Allow)
+	t.tail, err = kafka.NewTail(ctx, t.topic, replay.DialContext(t.env))
 	return err
 }
 

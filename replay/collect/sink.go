@@ -9,7 +9,6 @@ import (
 	"net/url"
 
 	"recap/replay"
-	"recap/replay/dial"
 	"recap/replay/sink"
 )
 
@@ -35,7 +34,7 @@ func OpenSink(_ context.Context, u *url.URL, env replay.Env) (replay.Collector, 
 // Ready connects: what the sink sees from then on comes.
 func (s *stream) Ready(ctx context.Context) error {
 	var err error
-	if s.conn, err = dial.Guarded(s.env.Allow)(ctx, "tcp", s.address); err != nil {
+	if s.conn, err = replay.DialContext(s.env)(ctx, "tcp", s.address); err != nil {
 		return fmt.Errorf("sink %s: %w", s.address, err)
 	}
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })

@@ -156,8 +156,8 @@ func (c *conn) run() {
 func (c *conn) send(j *job) {
 	p := j.Pair
 	if err := c.t.prepare(&c.request, &p.Request, p.Protocol); err != nil {
-		c.t.stats.leaveOut(err)
-		c.fail(j, replay.HopBuilt, err)
+		c.t.env.LeftOut(j.Seq, c.t.stats.leaveOut(err))
+		c.t.done(j)
 		return
 	}
 	c.marker = c.t.env.Marker(c.marker[:0], &j.Event, j.intended)

@@ -116,6 +116,8 @@ func (e *flatOut) Marker(dst []byte, ev *replay.Event, due time.Duration) []byte
 func (e *flatOut) Sent(uint64)                  { e.sent.Add(1) }
 func (e *flatOut) Failed(uint64, string, error) { e.failed.Add(1) }
 func (e *flatOut) Count(string, int64)          {}
+func (e *flatOut) LeftOut(uint64, string)       {}
+func (e *flatOut) Run() uint32                  { return 1 }
 func (e *flatOut) Allow(string) error           { return nil }
 
 // BenchmarkNginx sends GETs over 64 connections, as `wrk -c 64 -t 1 URL/small` does.

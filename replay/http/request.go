@@ -26,8 +26,10 @@ var leftOut = []struct {
 	name string
 }{
 	{errNoRequest, "no_request"}, {errNotWhole, "not_whole"}, {errUnsafe, "unsafe_method"},
-	{errConnect, "connect"}, {errUpgrade, "upgrade"}, {errUnsendable, "unsendable"},
+	{errConnect, "connect"}, {errUpgrade, "upgrade"}, {errUnsendable, leftOutUnsendable},
 }
+
+const leftOutUnsendable = "unsendable"
 
 // refusal returns why the request of p is not sent, or nil.
 func (o *Options) refusal(p *exchange.Pair) error {

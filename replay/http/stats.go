@@ -84,14 +84,16 @@ func (s *stats) locked(do func()) {
 	do()
 }
 
-func (s *stats) leaveOut(err error) {
-	s.locked(func() {
-		for _, l := range leftOut {
-			if errors.Is(err, l.err) {
-				s.f.LeftOut[l.name]++
-			}
+// leaveOut counts a pair that is left out, and names the reason.
+func (s *stats) leaveOut(err error) string {
+	reason := leftOutUnsendable
+	for _, l := range leftOut {
+		if errors.Is(err, l.err) {
+			reason = l.name
 		}
-	})
+	}
+	s.locked(func() { s.f.LeftOut[reason]++ })
+	return reason
 }
 
 func (s *stats) held(by string) { s.locked(func() { s.f.HeldBack[by]++ }) }

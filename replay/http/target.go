@@ -124,8 +124,7 @@ func (t *Target) interrupt() {
 
 func (t *Target) send(ctx context.Context, e replay.Event) error {
 	if err := t.o.refusal(e.Pair); err != nil {
-		t.stats.leaveOut(err)
-		t.env.Failed(e.Seq, replay.HopBuilt, err)
+		t.env.LeftOut(e.Seq, t.stats.leaveOut(err))
 		return nil
 	}
 	j := job{Event: e, size: int64(len(e.Pair.Request.Body))}

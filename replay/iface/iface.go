@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 
 	"recap/replay"
 	"recap/replay/wire"
@@ -18,18 +19,33 @@ type Options struct {
 	// Bypass leaves out the interface's queueing discipline (PACKET_QDISC_BYPASS):
 	// faster, but frames beyond what the driver takes wait in this program.
 	Bypass bool
+	// Lanes are how many threads send side by side where there is much to send, each
+	// conversation on one of them; 0: one. More pay where many conversations are under way
+	// at once and processors are idle; else waking threads costs more than it gives.
+	Lanes int
 	// SendBuffer of the socket, bytes; 4 MiB, or what the kernel allows.
 	SendBuffer int
 }
 
+// maxLanes bounds the sockets.
+const maxLanes = 64
+
 // Open returns the target for iface:eth0. It needs CAP_NET_RAW. Parameters: qdisc
-// (use, bypass), and those of [wire.Options.Parameter].
+// (use, bypass), lanes, and those of [wire.Options.Parameter].
 func Open(_ context.Context, u *url.URL, o Options, env replay.Env) (replay.Target, error) {
 	name := u.Opaque
 	if name == "" {
 		name = u.Host
 	}
 	for key, v := range u.Query() {
+		if key == "lanes" {
+			n, err := strconv.Atoi(v[0])
+			if err != nil || n < 1 || n > maxLanes {
+				return nil, fmt.Errorf("parameter lanes: %q is not a number from 1 to %d", v[0], maxLanes)
+			}
+			o.Lanes = n
+			continue
+		}
 		if key == "qdisc" {
 			if v[0] != "use" && v[0] != "bypass" {
 				return nil, fmt.Errorf("parameter qdisc: %q is neither use nor bypass", v[0])

@@ -5,6 +5,7 @@ package iface
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -318,5 +319,79 @@ func BenchmarkVeth(b *testing.B) {
 				b.ReportMetric(pps, "packets/s")
 			}
 		})
+	})
+}
+
+// The interface keeps the promises of all targets, on any number of lanes.
+func TestConformance(t *testing.T) {
+	for _, query := range []string{"", "lanes=1", "lanes=5&qdisc=bypass"} {
+		t.Run(query, func(t *testing.T) {
+			inNamespace(t, func(left, _ *net.Interface) {
+				// Subtests run on other threads; what needs the network of this one is done here.
+				jobs := make(chan func())
+				go func() {
+					defer close(jobs)
+					targettest.Run(t, "", func(ctx context.Context, env replay.Env) (target replay.Target, err error) {
+						done := make(chan struct{})
+						jobs <- func() {
+							defer close(done)
+							target, err = Open(ctx, &url.URL{Scheme: "iface", Opaque: left.Name, RawQuery: query}, Options{}, env)
+						}
+						<-done
+						return target, err
+					})
+				}()
+				for job := range jobs {
+					job()
+				}
+			})
+		})
+	}
+}
+
+// Side by side or not, each conversation keeps its order and nothing is missing.
+func TestLanesKeepTheOrderOfConversations(t *testing.T) {
+	inNamespace(t, func(left, right *net.Interface) {
+		fd := listen(t, right)
+		defer unix.Close(fd)
+		env := new(targettest.Env)
+		target, err := Open(t.Context(), &url.URL{Scheme: "iface", Opaque: left.Name, RawQuery: "lanes=4"}, Options{}, env)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(target.Send(t.Context(), targettest.Events(40, 20_000)), target.Close(t.Context())); err != nil {
+			t.Error(err)
+			return
+		}
+		next := map[string]uint32{} // by direction of a conversation: the sequence number that must follow
+		data := 0
+		buf := make([]byte, 65536)
+		for {
+			n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
+			if err != nil {
+				break
+			}
+			b := buf[:n]
+			if n < 54 || b[12] != 8 || b[13] != 0 || b[23] != unix.IPPROTO_TCP {
+				continue
+			}
+			key, seq := string(b[26:38]), binary.BigEndian.Uint32(b[38:])
+			size := int(binary.BigEndian.Uint16(b[16:])) - 20 - int(b[46]>>4)*4
+			if want, known := next[key]; known && seq != want && size > 1 {
+				t.Fatalf("conversation %x goes on at %d, want %d", key, seq, want)
+			}
+			flags := b[47]
+			if flags&3 != 0 { // SYN and FIN take a number
+				size++
+			}
+			if size > 0 {
+				next[key] = seq + uint32(size)
+			}
+			data += max(0, size)
+		}
+		if data < 40*20_000 {
+			t.Errorf("%d bytes arrived, want at least %d", data, 40*20_000)
+		}
 	})
 }

@@ -2,6 +2,7 @@ package iface
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"time"
@@ -17,31 +18,61 @@ import (
 // run is over.
 const sendTimeout = 100 * time.Millisecond
 
-// A port sends frames through a packet socket.
+// A port sends frames through packet sockets. Each conversation keeps to one lane, and
+// lanes are sent side by side, on threads of their own.
 type port struct {
-	env     replay.Env
+	env   replay.Env
+	mtu   int
+	lanes []*lane
+	done  chan *lane
+}
+
+// A lane is a socket with the frames that wait for it.
+type lane struct {
 	fd      int
-	mtu     int
 	buf     []byte
 	frames  []piece
 	msgs    []mmsg.Header
 	iovs    []unix.Iovec
 	syscall int64
 	retries int64
+	lost    []loss // frames that were given up
+	err     error  // that ends the run
+	work    chan context.Context
+}
+
+type loss struct {
+	tag int32
+	err error
 }
 
 type piece struct{ off, n, tag int32 }
 
 func newPort(i *net.Interface, o Options, env replay.Env) (*port, error) {
+	p := &port{env: env, mtu: i.MTU, done: make(chan *lane, o.Lanes)}
+	for len(p.lanes) < max(o.Lanes, 1) {
+		fd, err := open(i, o)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		l := &lane{fd: fd, work: make(chan context.Context)}
+		p.lanes = append(p.lanes, l)
+		if len(p.lanes) > 1 {
+			go l.serve(p.done)
+		}
+	}
+	return p, nil
+}
+
+func open(i *net.Interface, o Options) (int, error) {
 	// Protocol 0: nothing is received.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, os.NewSyscallError("packet socket", err)
+		return -1, os.NewSyscallError("packet socket", err)
 	}
-	p := &port{env: env, fd: fd, mtu: i.MTU}
-	fail := func(what string, err error) (*port, error) {
+	fail := func(what string, err error) (int, error) {
 		unix.Close(fd)
-		return nil, os.NewSyscallError(what, err)
+		return -1, os.NewSyscallError(what, err)
 	}
 	if o.SendBuffer <= 0 {
 		o.SendBuffer = 4 << 20
@@ -63,76 +94,127 @@ func newPort(i *net.Interface, o Options, env replay.Env) (*port, error) {
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: i.Index}); err != nil {
 		return fail("bind", err)
 	}
-	return p, nil
+	return fd, nil
 }
 
 func (p *port) MTU() int    { return p.mtu }
 func (p *port) Around() int { return 0 }
 
 // Frame implements [wire.Port].
-func (p *port) Frame(_ *wire.Route, n int, tag int32) []byte {
-	off := len(p.buf)
+func (p *port) Frame(r *wire.Route, n int, tag int32) []byte {
+	l := p.lanes[uint32(r.Hash>>32)%uint32(len(p.lanes))]
+	off := len(l.buf)
 	end := off + n
-	if end > cap(p.buf) {
-		p.buf = append(p.buf, make([]byte, n)...)
+	if end > cap(l.buf) {
+		l.buf = append(l.buf, make([]byte, n)...)
 	}
-	p.buf = p.buf[:end]
-	p.frames = append(p.frames, piece{int32(off), int32(n), tag})
-	return p.buf[off:end:end]
+	l.buf = l.buf[:end]
+	l.frames = append(l.frames, piece{int32(off), int32(n), tag})
+	return l.buf[off:end:end]
 }
 
-// Flush implements [wire.Port].
+// worthwhile is how many frames another thread is woken for.
+const worthwhile = 16
+
+// Flush implements [wire.Port]. It returns when all lanes are done, so that the next
+// frames of a conversation cannot overtake these.
 func (p *port) Flush(ctx context.Context, failed func(int32, error)) error {
-	defer func() { p.buf, p.frames = p.buf[:0], p.frames[:0] }()
-	p.lay()
-	for m := 0; m < len(p.msgs); {
-		n, err := mmsg.Send(p.fd, p.msgs[m:])
-		p.syscall++
+	under := 0
+	own := p.lanes[:1:1] // what is sent from here
+	for _, l := range p.lanes[1:] {
+		if len(l.frames) >= worthwhile {
+			l.work <- ctx
+			under++
+		} else if len(l.frames) > 0 {
+			own = append(own, l)
+		}
+	}
+	for _, l := range own {
+		l.send(ctx)
+	}
+	for range under {
+		<-p.done
+	}
+	var err error
+	for _, l := range p.lanes {
+		if l.err != nil && err == nil {
+			err = l.err
+		}
+		for _, x := range l.lost {
+			failed(x.tag, x.err)
+		}
+		p.env.Count("syscalls", l.syscall)
+		if l.retries > 0 {
+			p.env.Count("send_retries", l.retries)
+		}
+		l.syscall, l.retries, l.lost = 0, 0, l.lost[:0]
+	}
+	return err
+}
+
+// serve sends whenever it is told to, until the lane is closed.
+func (l *lane) serve(done chan<- *lane) {
+	for ctx := range l.work {
+		l.send(ctx)
+		done <- l
+	}
+}
+
+// send sends what waits.
+func (l *lane) send(ctx context.Context) {
+	defer func() { l.buf, l.frames = l.buf[:0], l.frames[:0] }()
+	if l.err != nil {
+		return
+	}
+	l.lay()
+	for m := 0; m < len(l.msgs); {
+		n, err := mmsg.Send(l.fd, l.msgs[m:])
+		l.syscall++
 		switch m += n; {
 		case err == 0:
 		case mmsg.Again(err):
-			p.retries++
+			l.retries++
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				l.err = context.Cause(ctx)
+				return
 			}
 			if err == unix.ENOBUFS {
 				time.Sleep(20 * time.Microsecond)
 			}
 		case err == unix.ENETDOWN || err == unix.ENXIO || err == unix.ENODEV:
-			return os.NewSyscallError("sendmmsg", err)
+			l.err = os.NewSyscallError("sendmmsg", err)
+			return
 		default:
-			failed(p.frames[m].tag, os.NewSyscallError("sendmmsg", err))
+			l.lost = append(l.lost, loss{l.frames[m].tag, os.NewSyscallError("sendmmsg", err)})
 			m++
 		}
 	}
-	p.tell()
-	return nil
 }
 
 // lay makes a message of each frame.
-func (p *port) lay() {
-	n := len(p.frames)
-	if cap(p.msgs) < n {
-		p.msgs, p.iovs = make([]mmsg.Header, 2*n), make([]unix.Iovec, 2*n)
+func (l *lane) lay() {
+	n := len(l.frames)
+	if cap(l.msgs) < n {
+		l.msgs, l.iovs = make([]mmsg.Header, 2*n), make([]unix.Iovec, 2*n)
 	}
-	p.msgs, p.iovs = p.msgs[:n], p.iovs[:n]
-	for i, f := range p.frames {
-		p.iovs[i].Base = &p.buf[f.off]
-		p.iovs[i].SetLen(int(f.n))
-		h := &p.msgs[i]
+	l.msgs, l.iovs = l.msgs[:n], l.iovs[:n]
+	for i, f := range l.frames {
+		l.iovs[i].Base = &l.buf[f.off]
+		l.iovs[i].SetLen(int(f.n))
+		h := &l.msgs[i]
 		*h = mmsg.Header{}
-		h.Iov = &p.iovs[i]
+		h.Iov = &l.iovs[i]
 		h.SetIovlen(1)
 	}
 }
 
-func (p *port) tell() {
-	p.env.Count("syscalls", p.syscall)
-	if p.retries > 0 {
-		p.env.Count("send_retries", p.retries)
-	}
-	p.syscall, p.retries = 0, 0
-}
-
 // Close implements [wire.Port].
-func (p *port) Close() error { return unix.Close(p.fd) }
+func (p *port) Close() error {
+	var errs []error
+	for _, l := range p.lanes {
+		close(l.work)
+		errs = append(errs, unix.Close(l.fd))
+	}
+	p.lanes = nil
+	return errors.Join(errs...)
+}

@@ -25,7 +25,6 @@ import (
 	"time"
 
 	"recap/replay"
-	"recap/replay/dial"
 	"recap/replay/record"
 )
 
@@ -100,7 +99,7 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 		return nil, err
 	}
 	o.defaults(s)
-	if _, err := dial.Resolve(ctx, u.Hostname(), env.Allow); err != nil {
+	if _, err := replay.Resolve(ctx, env, u.Hostname()); err != nil {
 		return nil, err
 	}
 	client, err := newClient(&o, env)
@@ -165,6 +164,9 @@ func (o *Options) defaults(s shape) {
 	}
 }
 
+// handshakeTimeout bounds that of TLS.
+const handshakeTimeout = 10 * time.Second
+
 // newClient returns a client that goes nowhere but to the target: no proxies, no
 // redirects, no address that env refuses.
 func newClient(o *Options, env replay.Env) (*http.Client, error) {
@@ -181,9 +183,9 @@ func newClient(o *Options, env replay.Env) (*http.Client, error) {
 	}
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:         dial.Guarded(env.Allow),
+			DialContext:         replay.DialContext(env),
 			TLSClientConfig:     config,
-			TLSHandshakeTimeout: dial.Timeout,
+			TLSHandshakeTimeout: handshakeTimeout,
 			DisableCompression:  true,
 			MaxIdleConnsPerHost: o.Lanes,
 			IdleConnTimeout:     o.Timeout,

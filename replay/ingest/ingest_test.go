@@ -159,8 +159,8 @@ func TestThePreflightIsRight(t *testing.T) {
 				if mode == "send" {
 					want, dropped = 0, tt.refused
 				}
-				if n := len(env.Failures()); n != want {
-					t.Errorf("%d failed, want %d: %v", n, want, env.Failures())
+				if n := len(env.Left()); n != want || len(env.Failures()) > 0 {
+					t.Errorf("%d left out, want %d: %v, failures %v", n, want, env.Left(), env.Failures())
 				}
 				waitFor(t, func() bool { return len(in.got()) == len(events)-tt.refused })
 				total := 0
@@ -182,14 +182,14 @@ func TestLimits(t *testing.T) {
 	events := targettest.Events(8, 700<<10)
 	events[3] = targettest.Events(4, record.MaxMetloBody)[3]
 	sendAll(t, open(t, "metlo+http://"+in.url, Options{Lanes: 1}, &env), events)
-	if f := env.Failures(); len(f) != 1 || f[3][0].Err.Error() != record.ReasonLongRecord {
+	if f := env.Left(); len(f) != 1 || f[3][0] != record.ReasonLongRecord {
 		t.Errorf("failures are %v", f)
 	}
 	var akto targettest.Env
 	events = targettest.Events(6, 4<<20)
 	events[2] = targettest.Events(3, record.MaxAktoString+1)[2]
 	sendAll(t, open(t, "akto+http://"+in.url, Options{Lanes: 1}, &akto), events)
-	if f := akto.Failures(); len(f) != 1 || f[2][0].Err.Error() != record.ReasonLongString {
+	if f := akto.Left(); len(f) != 1 || f[2][0] != record.ReasonLongString {
 		t.Errorf("failures are %v", f)
 	}
 	for answer := range in.hub.Counts().Answers {

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 
@@ -63,7 +62,7 @@ func (t *target) send(ctx context.Context, e *replay.Event) error {
 	t.item = t.maker.Append(t.item[:0], t.shape.form, e.Pair, t.marker, t.env.Start().Add(intended))
 	if len(t.shape.prefix)+len(t.item)+len(t.shape.suffix) > t.shape.limit {
 		t.env.Count(record.CountRefused+record.ReasonLongRecord, 1)
-		t.env.Failed(e.Seq, replay.HopBuilt, errors.New(record.ReasonLongRecord))
+		t.env.LeftOut(e.Seq, record.ReasonLongRecord)
 		return nil
 	}
 	t.env.Count(replay.CountHTTP, int64(size))

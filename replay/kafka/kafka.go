@@ -20,7 +20,6 @@ import (
 
 	"recap/pipeline/exchange"
 	"recap/replay"
-	"recap/replay/dial"
 	"recap/replay/record"
 )
 
@@ -76,12 +75,12 @@ func ParseURL(u *url.URL) (Topic, error) {
 }
 
 // Client returns the options that every client of a topic has: where to begin, and
-// connections only to where allow lets them. A cluster names its brokers itself,
-// whatever their addresses are; so each is put to the guard when it is dialled.
-func (t Topic) Client(allow func(host string) error) []kgo.Opt {
+// connections by dial alone. A cluster names its brokers itself, whatever their
+// addresses are; so each is put to the guard when it is dialled.
+func (t Topic) Client(dial replay.Dialer) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(t.Brokers...),
-		kgo.Dialer(dial.Guarded(allow)),
+		kgo.Dialer(dial),
 		kgo.ClientID("recap"),
 		kgo.DisableClientMetrics(),
 	}
@@ -168,7 +167,7 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(append(s.topic.Client(env.Allow),
+	client, err := kgo.NewClient(append(s.topic.Client(replay.DialContext(env)),
 		kgo.DefaultProduceTopic(s.topic.Name),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the default
 		kgo.ProducerBatchMaxBytes(int32(s.MaxRecord)),

@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"recap/replay"
 )
 
 // A Tail reads a topic from where it ended when the Tail was made. It joins no group
@@ -23,12 +25,12 @@ type Tail struct {
 	next map[int32]int64 // of each partition: the offset to be read next
 }
 
-// NewTail notes where each partition of the topic ends. Connections are made only to
-// where allow lets them.
-func NewTail(ctx context.Context, topic Topic, allow func(host string) error) (*Tail, error) {
+// NewTail notes where each partition of the topic ends. Connections are made by
+// dial alone.
+func NewTail(ctx context.Context, topic Topic, dial replay.Dialer) (*Tail, error) {
 	t := &Tail{topic: topic}
 	var err error
-	if t.other, err = kgo.NewClient(topic.Client(allow)...); err != nil {
+	if t.other, err = kgo.NewClient(topic.Client(dial)...); err != nil {
 		return nil, err
 	}
 	t.admin = kadm.NewClient(t.other)
@@ -40,7 +42,7 @@ func NewTail(ctx context.Context, topic Topic, allow func(host string) error) (*
 	for partition, at := range t.next {
 		offsets[partition] = kgo.NewOffset().At(at)
 	}
-	t.client, err = kgo.NewClient(append(topic.Client(allow), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic.Name: offsets}))...)
+	t.client, err = kgo.NewClient(append(topic.Client(dial), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic.Name: offsets}))...)
 	if err != nil {
 		t.other.Close()
 		return nil, err

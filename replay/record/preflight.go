@@ -1,7 +1,6 @@
 package record
 
 import (
-	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -106,7 +105,7 @@ type Preflight struct {
 	Send bool
 }
 
-// Pass reports whether the pair of e is to be sent. One that is not is noted as failed.
+// Pass reports whether the pair of e is to be sent. One that is not is noted as left out.
 func (f Preflight) Pass(e *replay.Event, env replay.Env) bool {
 	why := Refusal(f.Form, e.Pair)
 	if why == "" && f.LongStrings && TooLong(e.Pair) {
@@ -115,7 +114,7 @@ func (f Preflight) Pass(e *replay.Event, env replay.Env) bool {
 	if why != "" {
 		env.Count(CountRefused+why, 1)
 		if !f.Send {
-			env.Failed(e.Seq, replay.HopBuilt, errors.New(why))
+			env.LeftOut(e.Seq, why)
 			return false
 		}
 	}

@@ -33,6 +33,7 @@ type page struct {
 	Title   string
 	Made    string
 	OK      bool
+	Word    string // of the verdict
 	Verdict string
 	Tiles   []row
 	Charts  []*chart
@@ -101,7 +102,7 @@ func newPage(r *replay.Result) *page {
 			p.Made += fmt.Sprintf(" and %s more", number(n-1))
 		}
 	}
-	p.Verdict = plain(r.Verdict.Reason)
+	p.Word, p.Verdict = verdictWord(&r.Verdict), plain(r.Verdict.Reason)
 	p.Notes = append(p.Notes, "Ended: "+ended(r)+".")
 	p.tiles(r)
 	p.rates(r)
@@ -135,13 +136,16 @@ func (p *page) tiles(r *replay.Result) {
 	if l := levels(&r.Rate); len(l) > 0 {
 		add(l[len(l)-1].name, rate(l[len(l)-1].bits, "bits"))
 	}
-	if r.Ledger.Collected {
+	if r.Ledger.Collected && !r.Ledger.CountOnly {
 		add("lost", fmt.Sprintf("%s (%s)", number(r.Ledger.Lost), share(float64(r.Ledger.Lost), float64(r.Ledger.Sent))))
 		add("mispaired", number(r.Ledger.Mispaired))
 	}
 	if f, ok := r.Target.(*http.Findings); ok {
 		add("latency p99, from due", span(f.Latency.Intended.P99NS))
 		add("responses different", number(f.Compared.Different))
+	}
+	if n := r.Ledger.LeftOut; n > 0 {
+		add("left out", number(n))
 	}
 	if r.Ledger.Failed > 0 {
 		add("failed", number(r.Ledger.Failed))
@@ -180,9 +184,13 @@ func (p *page) rates(r *replay.Result) {
 
 func (p *page) ledger(r *replay.Result) {
 	l := &r.Ledger
+	if l.CountOnly {
+		p.Notes = append(p.Notes, "Packets were sent as they were captured. They have no markers: what came out is counted, what was lost is not known.")
+	}
 	add := func(name string, n uint64, note string) { p.Ledger = append(p.Ledger, row{name, number(n), note}) }
 	add("scheduled", l.Scheduled, "")
 	add("sent", l.Sent, share(float64(l.Sent), float64(l.Scheduled)))
+	add("left out", l.LeftOut, "a rule of the target is against sending them")
 	add("failed", l.Failed, "")
 	add("unsent", l.Unsent, "")
 	if !l.Collected {
@@ -324,6 +332,7 @@ func (p *page) failures(r *replay.Result) {
 	}
 	p.ids("failed", r.Ledger.FailedIDs)
 	p.counts("Not scheduled", signed(r.Schedule.LeftOut))
+	p.counts("Left out by the target", signed(r.Ledger.LeftOutBy))
 	p.counts("Counters", r.Counters)
 }
 

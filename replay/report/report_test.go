@@ -33,7 +33,7 @@ func sample() *replay.Result {
 		Sent:     replay.Amount{Pairs: 99_960, Packets: 502_460, Bytes: 2_500_000_000},
 		Schedule: replay.ScheduleStat{Read: 100_000, Loops: 1, LeftOut: map[string]uint64{"response_only": 12}},
 		Timing:   replay.Timing{Units: 99_960, Late: 37, LateAfterNS: 1e6, MeanNS: 21_000, P50NS: 15_000, P90NS: 40_000, P99NS: 88_000, P999NS: 900_000, MaxNS: 4_100_000},
-		Ledger: replay.LedgerReport{Scheduled: 99_988, Sent: 99_960, Failed: 28, Collected: true, Seen: 99_948, Lost: 12, Duplicated: 3, Mispaired: 1,
+		Ledger: replay.LedgerReport{Scheduled: 100_388, Sent: 99_960, LeftOut: 400, LeftOutBy: map[string]uint64{"unsafe_method": 400}, Failed: 28, Collected: true, Seen: 99_948, Lost: 12, Duplicated: 3, Mispaired: 1,
 			LateAfterNS: 10e9, Observations: 99_952, Delay: replay.Timing{Units: 99_948, P50NS: 3e6, P99NS: 22e6, MaxNS: 810e6},
 			LostIDs:   []replay.PairID{{Seq: 50_017, ID: "383be3eaf6f10f3700000001"}, {Seq: 50_018}},
 			FailedIDs: []replay.PairID{{Seq: 7}}},
@@ -42,7 +42,7 @@ func sample() *replay.Result {
 			{Name: "collector", Where: "kafka://127.0.0.1:9092/pairs", Pairs: ptr(uint64(99_948)), Lost: ptr(int64(12)), Note: "from 50,017 to 50,028"}},
 		Counters: map[string]int64{replay.CountSyscalls: 12_222, "connections": 64},
 		Failures: []replay.Failure{{Hop: "accepted", Error: "no whole response in time", Pairs: 28}},
-		Verdict:  replay.Verdict{Reason: "limits missed: loss>0", Limits: []replay.LimitResult{{Limit: "loss>0", Value: 12, Missed: true}, {Limit: "late>1%", Value: 0.03}}},
+		Verdict:  replay.Verdict{State: replay.VerdictMissed, Reason: "limits missed: loss>0", Limits: []replay.LimitResult{{Limit: "loss>0", Value: 12, Missed: true}, {Limit: "late>1%", Value: 0.03}}},
 	}
 	f := &http.Findings{Kind: "http", Address: "127.0.0.1:8080", Answered: 99_960, Late: 812, BytesSent: 25e6, BytesReceived: 2.4e9,
 		Errors: map[string]int64{"timeout": 28}, Status: map[int32]int64{200: 99_000, 404: 950, 503: 10}, Versions: map[string]int64{"HTTP/1.1": 64},

@@ -82,7 +82,7 @@ func (s *summary) rates(r *replay.Result) {
 	case q.AskedPerSecond > 0:
 		s.line("rate", "asked %s, achieved %s (%+.2f %%)", rate(q.AskedPerSecond, unitOf(q.Unit)), rate(q.Achieved, unitOf(q.Unit)), 100*q.Error)
 	case q.Asked == "max" || q.Asked == "":
-		s.line("rate", "as fast as possible: %s", rate(q.PairsPerSecond, "pairs"))
+		s.line("rate", "as fast as possible: %s", speedOf(r))
 	default:
 		s.line("rate", "asked %s, took %+.2f %% more or less", plain(q.Asked), 100*q.Error)
 	}
@@ -90,11 +90,19 @@ func (s *summary) rates(r *replay.Result) {
 	for _, l := range levels(q) {
 		parts = append(parts, l.name+" "+rate(l.bits, "bits"))
 	}
-	parts = append(parts, rate(q.PairsPerSecond, "pairs"))
-	if q.PacketsPerSecond > 0 {
+	parts = append(parts, speedOf(r))
+	if q.PacketsPerSecond > 0 && !r.OfPackets {
 		parts = append(parts, rate(q.PacketsPerSecond, "packets"))
 	}
 	s.line("", "%s", strings.Join(parts, " · "))
+}
+
+// speedOf returns the rate of what was sent, pairs or packets.
+func speedOf(r *replay.Result) string {
+	if r.OfPackets {
+		return rate(r.Rate.PacketsPerSecond, "packets")
+	}
+	return rate(r.Rate.PairsPerSecond, "pairs")
 }
 
 // unitOf returns what a rate counts, in words.
@@ -125,7 +133,10 @@ func levels(q *replay.RateResult) (list []level) {
 
 func (s *summary) sent(r *replay.Result) {
 	text := number(r.Sent.Pairs) + " pairs"
-	if r.Sent.Packets > 0 {
+	switch {
+	case r.OfPackets:
+		text = number(r.Sent.Packets) + " packets as they were captured"
+	case r.Sent.Packets > 0:
 		text += ", " + number(r.Sent.Packets) + " packets"
 	}
 	if r.Sent.Bytes > 0 {
@@ -138,6 +149,9 @@ func (s *summary) sent(r *replay.Result) {
 		text += fmt.Sprintf(", in %s passes", number(c.Loops))
 	}
 	s.line("sent", "%s", text)
+	if r.OfPackets {
+		return
+	}
 	if out := ranked(r.Schedule.LeftOut); len(out) > 0 {
 		s.line("", "not scheduled: %s", strings.Join(out, ", "))
 	}
@@ -225,7 +239,14 @@ func orNone(list []string) string {
 
 func (s *summary) ledger(r *replay.Result) {
 	l := &r.Ledger
-	s.line("ledger", "scheduled %s = sent %s + failed %s + unsent %s", number(l.Scheduled), number(l.Sent), number(l.Failed), number(l.Unsent))
+	if r.OfPackets {
+		s.packets(r)
+		return
+	}
+	s.line("ledger", "scheduled %s = sent %s + left out %s + failed %s + unsent %s", number(l.Scheduled), number(l.Sent), number(l.LeftOut), number(l.Failed), number(l.Unsent))
+	if out := ranked(l.LeftOutBy); len(out) > 0 {
+		s.line("", "left out: %s", strings.Join(out, ", "))
+	}
 	s.ids("failed", l.FailedIDs)
 	if !l.Collected {
 		s.line("", "no collector: what arrived is not known")
@@ -245,6 +266,23 @@ func (s *summary) ledger(r *replay.Result) {
 	for _, part := range idLists(l) {
 		s.ids(part.name, part.ids)
 	}
+}
+
+// packets tells of captured packets what there is to tell: they have no markers.
+func (s *summary) packets(r *replay.Result) {
+	var parts []string
+	for name, n := range r.Counters {
+		if reason, ok := strings.CutPrefix(name, replay.CountPacketsLeftOut); ok {
+			parts = append(parts, plain(reason)+" "+number(n))
+		}
+	}
+	slices.Sort(parts)
+	s.line("ledger", "packets not accepted %s, left out: %s", number(r.Counters[replay.CountPacketsNotAccepted]), orNone(parts))
+	if r.Ledger.Collected {
+		s.line("", "%s pairs came out; packets have no markers, so they are counted only", number(r.Ledger.Observations))
+		return
+	}
+	s.line("", "no collector: what arrived is not known")
 }
 
 type idList struct {
@@ -299,7 +337,7 @@ func hopText(h *replay.Hop) string {
 	if h.Bytes != nil {
 		parts = append(parts, size(*h.Bytes))
 	}
-	if h.Dropped != nil && *h.Dropped > 0 {
+	if h.Dropped != nil && (*h.Dropped > 0 || h.Packets == nil) {
 		add(h.Dropped, "dropped")
 	}
 	if h.Lost != nil && *h.Lost != 0 {
@@ -345,14 +383,19 @@ func (s *summary) verdict(v *replay.Verdict) {
 	for i, l := range v.Limits {
 		s.line(first(i, "limits"), "%s", limitText(&l))
 	}
-	word := "OK"
-	if !v.OK {
-		word = "FAILED"
-	}
+	word := verdictWord(v)
 	if v.Reason != "" {
 		word += ": " + plain(v.Reason)
 	}
 	s.line("verdict", "%s", word)
+}
+
+// verdictWord is the verdict in a word. Sent is less than OK: nobody looked what arrived.
+func verdictWord(v *replay.Verdict) string {
+	if word := map[string]string{replay.VerdictOK: "OK", replay.VerdictSent: "SENT", replay.VerdictInterrupted: "INTERRUPTED"}[v.State]; word != "" {
+		return word
+	}
+	return "FAILED"
 }
 
 func limitText(l *replay.LimitResult) string {

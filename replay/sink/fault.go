@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"recap/replay"
 )
 
 // A Kind is something that an ingestor may do wrong.
@@ -19,18 +21,21 @@ const (
 	Mispair               // answers the request with another pair's response
 	Truncate              // loses the second half of a body
 	Duplicate             // gives the pair out twice
+	Limit                 // loses what comes faster than it can work
 	kinds
 )
 
-var kindNames = [kinds]string{"blind", "drop", "mispair", "truncate", "duplicate"}
+var kindNames = [kinds]string{"blind", "drop", "mispair", "truncate", "duplicate", "limit"}
 
 func (k Kind) String() string { return kindNames[k] }
 
 // Faults are what a sink does wrong, and how often. What befalls a pair depends on its
 // number in its run and on the seed, nothing else, so that a test knows beforehand
-// which pairs a report must name. The zero value does nothing wrong.
+// which pairs a report must name. Only what a limit befalls depends on when pairs come.
+// The zero value does nothing wrong.
 type Faults struct {
 	Seed  uint64
+	limit float64 // pairs a second; 0 for none
 	share [kinds]share
 	// from and to bound the blind time since the start of the run, as pairs are due.
 	from, to time.Duration
@@ -43,7 +48,7 @@ type share struct {
 	below float64 // of 1
 }
 
-const faultExamples = "drop=1%, drop=every:100, delay=200ms, mispair=0.1%, truncate=1%, duplicate=1%, blind=20s@10s"
+const faultExamples = "drop=1%, drop=every:100, delay=200ms, mispair=0.1%, truncate=1%, duplicate=1%, blind=20s@10s, limit=5000pairs/s"
 
 // Add takes one fault, as in drop=1%.
 func (f *Faults) Add(text string) error {
@@ -62,6 +67,8 @@ func (f *Faults) Add(text string) error {
 			d, err = positive(length)
 			f.to = f.from + d
 		}
+	case i == int(Limit):
+		f.limit, err = parseLimit(value)
 	case i > 0:
 		f.share[i], err = parseShare(value)
 	default:
@@ -81,6 +88,39 @@ func positive(text string) (time.Duration, error) {
 	return d, err
 }
 
+// parseLimit reads what --rate takes, in pairs.
+func parseLimit(text string) (float64, error) {
+	r, err := replay.ParseRate(text)
+	if err == nil && (r.Unit() != replay.Pairs || r.Amount(time.Second) != r.Amount(2*time.Second)/2) {
+		err = fmt.Errorf("%q is not a rate in pairs/s", text)
+	}
+	return r.Amount(time.Second), err
+}
+
+// A gate lets through so many pairs a second. It holds what comes within queueTime of
+// work; what comes on top is lost, as it is to an ingestor with a bounded queue.
+type gate struct {
+	every time.Duration // for one pair
+	free  time.Time     // when all that was let through is worked off
+}
+
+const queueTime = 250 * time.Millisecond
+
+// pass reports whether a pair that comes now gets through.
+func (g *gate) pass(now time.Time) bool {
+	if g.every == 0 {
+		return true
+	}
+	if g.free.Before(now) {
+		g.free = now
+	}
+	if g.free.Sub(now) > queueTime {
+		return false
+	}
+	g.free = g.free.Add(g.every)
+	return true
+}
+
 func parseShare(text string) (share, error) {
 	if n, ok := strings.CutPrefix(text, "every:"); ok {
 		every, err := strconv.ParseUint(n, 10, 64)
@@ -98,7 +138,9 @@ func parseShare(text string) (share, error) {
 }
 
 // Any reports whether there are faults at all.
-func (f *Faults) Any() bool { return f.to > 0 || f.delay > 0 || f.share != [kinds]share{} }
+func (f *Faults) Any() bool {
+	return f.to > 0 || f.delay > 0 || f.limit > 0 || f.share != [kinds]share{}
+}
 
 // Befalls tells which fault befalls the pair with number seq that is due at a time
 // since the start of its run; ok is false where none does.

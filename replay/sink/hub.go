@@ -59,12 +59,17 @@ type Hub struct {
 	first  time.Time          // when the first pair came
 	last   *exchange.Response // the response that a mispaired request gets
 	text   []byte
+	gate   gate
 }
 
 // NewHub returns a hub; stream may be nil where nobody wants to know.
 func NewHub(f Faults, stream *Stream) *Hub {
-	return &Hub{faults: f, stream: stream, counts: Counts{
+	h := &Hub{faults: f, stream: stream, counts: Counts{
 		Dropped: make(map[string]int64), Answers: make(map[string]int64), Faults: make(map[string]Done)}}
+	if f.limit > 0 {
+		h.gate.every = time.Duration(float64(time.Second) / f.limit)
+	}
+	return h
 }
 
 // Counts returns a copy of the counts so far.
@@ -145,6 +150,10 @@ func (h *Hub) pass(p *exchange.Pair, now time.Time) int {
 		h.counts.Marked++
 	}
 	n, response := 1, p.Response
+	if !h.gate.pass(now) {
+		h.note(Limit, m.Seq, marked)
+		return 0
+	}
 	if k, ok := h.faults.Befalls(m.Seq, m.Due); ok && h.inflict(k, p) {
 		h.note(k, m.Seq, marked)
 		switch k {

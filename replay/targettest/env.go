@@ -27,6 +27,7 @@ type Env struct {
 	waits  []Unit
 	sent   map[uint64]int
 	failed map[uint64][]Failure
+	left   map[uint64][]string
 	order  []uint64
 	counts map[string]int64
 	asked  []string
@@ -88,6 +89,26 @@ func (e *Env) Failed(seq uint64, hop string, err error) {
 	e.failed[seq] = append(e.failed[seq], Failure{hop, err})
 }
 
+// LeftOut implements [replay.Env].
+func (e *Env) LeftOut(seq uint64, reason string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.left == nil {
+		e.left = make(map[uint64][]string)
+	}
+	e.left[seq] = append(e.left[seq], reason)
+}
+
+// Run is that of the markers.
+func (e *Env) Run() uint32 { return 1 }
+
+// Left returns the reasons noted for what was left out, by number.
+func (e *Env) Left() map[uint64][]string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.left)
+}
+
 // Count implements [replay.Env].
 func (e *Env) Count(name string, n int64) {
 	e.mu.Lock()
@@ -144,17 +165,17 @@ func (e *Env) Asked() []string {
 	return slices.Clone(e.asked)
 }
 
-// Balance returns an error unless each of n events, from 0, was noted as sent or as
-// failed, once.
+// Balance returns an error unless each of n events, from 0, was noted as sent, as
+// failed or as left out, once.
 func (e *Env) Balance(n int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for seq := range uint64(n) {
-		if got := e.sent[seq] + len(e.failed[seq]); got != 1 {
-			return fmt.Errorf("event %d was noted %d times as sent, %d times as failed: %v", seq, e.sent[seq], len(e.failed[seq]), e.failed[seq])
+		if got := e.sent[seq] + len(e.failed[seq]) + len(e.left[seq]); got != 1 {
+			return fmt.Errorf("event %d was noted %d times as sent, as failed %v, as left out %v", seq, e.sent[seq], e.failed[seq], e.left[seq])
 		}
 	}
-	if got := len(e.sent) + len(e.failed); got != n {
+	if got := len(e.sent) + len(e.failed) + len(e.left); got != n {
 		return fmt.Errorf("%d events were noted, want %d", got, n)
 	}
 	return nil

@@ -37,6 +37,8 @@ func (e *freeEnv) Marker(dst []byte, ev *replay.Event, due time.Duration) []byte
 }
 func (e *freeEnv) Sent(uint64)                  { e.sent++ }
 func (e *freeEnv) Failed(uint64, string, error) { e.failed++ }
+func (e *freeEnv) LeftOut(uint64, string)       { e.failed++ }
+func (e *freeEnv) Run() uint32                  { return 1 }
 func (e *freeEnv) Allow(string) error           { return nil }
 func (e *freeEnv) Count(name string, n int64) {
 	if e.counts == nil {

@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"recap/replay"
 	"recap/replay/wire"
@@ -47,19 +45,11 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err := o.parse(u.Query()); err != nil {
 		return nil, fmt.Errorf("%s: %w", u.Redacted(), err)
 	}
-	host := u.Hostname()
-	if host == "" {
+	if u.Hostname() == "" {
 		return nil, fmt.Errorf("%s: the address of the target is missing", u.Redacted())
 	}
-	if err := env.Allow(host); err != nil {
-		return nil, err
-	}
-	addr, err := resolve(ctx, u)
+	addr, err := resolve(ctx, u, env)
 	if err != nil {
-		return nil, err
-	}
-	// A name may stand for any address: what it stands for must be allowed too.
-	if err := env.Allow(addr.Addr().String()); err != nil {
 		return nil, err
 	}
 	port, err := newPort(addr, o, env)
@@ -103,7 +93,7 @@ func number(v string, most int) (int, error) {
 }
 
 // resolve returns the one address that everything goes to.
-func resolve(ctx context.Context, u *url.URL) (netip.AddrPort, error) {
+func resolve(ctx context.Context, u *url.URL, env replay.Env) (netip.AddrPort, error) {
 	port := DefaultPort
 	if p := u.Port(); p != "" {
 		n, err := number(p, 65535)
@@ -112,18 +102,8 @@ func resolve(ctx context.Context, u *url.URL) (netip.AddrPort, error) {
 		}
 		port = n
 	}
-	host, zone, _ := strings.Cut(u.Hostname(), "%")
-	if a, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(a.WithZone(zone).Unmap(), uint16(port)), nil
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	if len(addrs) == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%s has no address", host)
-	}
-	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(port)), nil
+	a, err := replay.Resolve(ctx, env, u.Hostname())
+	return netip.AddrPortFrom(a, uint16(port)), err
 }
 
 // overhead is how much larger the outer IP packet is than the inner one, bytes: IP,

@@ -36,7 +36,9 @@ const (
 // A writer builds the two messages of a pair, one after the other, in one buffer.
 type writer struct {
 	buf    []byte
-	marker []byte // any value: all have one width; empty for no marker
+	coded  [2][]byte // bodies that were coded again, by exchange.Dir; nil where there are none
+	early  bool      // interim responses are written too
+	marker []byte    // any value: all have one width; empty for no marker
 }
 
 // whole reports, as an error, that a pair cannot be sent as it was.
@@ -75,12 +77,12 @@ func upgrades(m *exchange.Message, protocol string) bool {
 // connection.
 func (w *writer) request(p *exchange.Pair) (m message, ends bool) {
 	q := &p.Request
-	h := w.begin(&q.Message)
+	h, content := w.begin(&q.Message, exchange.ToServer)
 	f := silent
 	switch {
 	case h.chunked && h.is11 || len(q.Trailers) > 0 && h.is11:
 		f = chunked
-	case len(q.Body) > 0 || h.length:
+	case len(content) > 0 || h.length:
 		f = length
 	}
 	m.head.from = len(w.buf)
@@ -89,11 +91,11 @@ func (w *writer) request(p *exchange.Pair) (m message, ends bool) {
 	} else {
 		w.text(q.Method, " ", target(q), " ", h.version, "\r\n")
 	}
-	w.fields(&h, f, len(q.Body), !h.raw)
+	w.fields(&h, f, len(content), !h.raw)
 	if !h.raw && !h.host && q.Host != "" {
 		w.text("Host: ", q.Host, "\r\n")
 	}
-	w.end(&m, f, &q.Message)
+	w.end(&m, f, content, q.Trailers)
 	return m, h.close || q.Method == "CONNECT"
 }
 
@@ -108,9 +110,9 @@ func target(q *exchange.Request) string {
 // response appends the response of p.
 func (w *writer) response(p *exchange.Pair) (m message, ends bool) {
 	r := &p.Response
-	h := w.begin(&r.Message)
+	h, content := w.begin(&r.Message, exchange.ToClient)
 	var f framing
-	body := len(r.Body)
+	body := len(content)
 	tunnel := p.Request.Method == "CONNECT" && r.Status/100 == 2
 	switch {
 	case p.Request.Method == "HEAD", tunnel:
@@ -126,19 +128,30 @@ func (w *writer) response(p *exchange.Pair) (m message, ends bool) {
 		f = length // closed without a byte
 	}
 	m.head.from = len(w.buf)
+	if w.early && h.is11 {
+		for i := range r.Interim {
+			w.interim(&r.Interim[i])
+		}
+	}
 	if h.raw {
 		w.text(h.start)
 	} else {
 		w.status(r, h.version)
 	}
 	w.fields(&h, f, body, false)
-	if body == 0 && f <= silent {
-		var none exchange.Message
-		w.end(&m, f, &none)
-	} else {
-		w.end(&m, f, &r.Message)
-	}
+	w.end(&m, f, content[:body], r.Trailers)
 	return m, ends || h.close
+}
+
+// interim appends a 1xx response.
+func (w *writer) interim(r *exchange.Interim) {
+	w.text("HTTP/1.1 ", strconv.Itoa(int(r.Status)), " ", http.StatusText(int(r.Status)), "\r\n")
+	for i := range r.Headers {
+		if h := &r.Headers[i]; !strings.HasPrefix(h.Name, ":") {
+			w.text(h.Name, ": ", h.Value, "\r\n")
+		}
+	}
+	w.text("\r\n")
 }
 
 func (w *writer) status(r *exchange.Response, version string) {
@@ -167,8 +180,8 @@ type head struct {
 	coded   bool // the body is still coded, so Content-Encoding stays
 }
 
-// begin reads the head of m.
-func (w *writer) begin(m *exchange.Message) (h head) {
+// begin reads the head of m, and returns the body that goes with it.
+func (w *writer) begin(m *exchange.Message, d exchange.Dir) (h head, body []byte) {
 	h.version = m.Version
 	old := strings.HasPrefix(m.Version, "HTTP/1.")
 	if !old {
@@ -184,7 +197,10 @@ func (w *writer) begin(m *exchange.Message) (h head) {
 	} else {
 		h.list = m.Headers
 	}
-	h.coded = asSent(m)
+	h.coded, body = asSent(m), m.Body
+	if b := w.coded[d]; b != nil {
+		h.coded, body = true, b
+	}
 	keep := false
 	for name, value := range h.each() {
 		switch {
@@ -200,7 +216,7 @@ func (w *writer) begin(m *exchange.Message) (h head) {
 		}
 	}
 	h.close = h.close || !h.is11 && !keep
-	return h
+	return h, body
 }
 
 // headEnd returns the length of a raw head without the empty line at its end, 0 where
@@ -383,7 +399,7 @@ func (w *writer) cookies(list []exchange.Header) {
 }
 
 // end appends the marker and what stands around the body.
-func (w *writer) end(m *message, f framing, of *exchange.Message) {
+func (w *writer) end(m *message, f framing, body []byte, trailers []exchange.Header) {
 	if len(w.marker) > 0 {
 		w.text(replay.MarkerHeader, ": ")
 		m.mark = len(w.buf)
@@ -393,7 +409,7 @@ func (w *writer) end(m *message, f framing, of *exchange.Message) {
 	w.text("\r\n")
 	m.body = nil
 	if f >= length {
-		m.body = of.Body
+		m.body = body
 	}
 	if f == chunked && len(m.body) > 0 {
 		w.buf = strconv.AppendInt(w.buf, int64(len(m.body)), 16)
@@ -406,8 +422,8 @@ func (w *writer) end(m *message, f framing, of *exchange.Message) {
 			w.text("\r\n")
 		}
 		w.text("0\r\n")
-		for i := range of.Trailers {
-			w.text(of.Trailers[i].Name, ": ", of.Trailers[i].Value, "\r\n")
+		for i := range trailers {
+			w.text(trailers[i].Name, ": ", trailers[i].Value, "\r\n")
 		}
 		w.text("\r\n")
 	}

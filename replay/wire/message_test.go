@@ -3,14 +3,20 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"encoding/binary"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+
 	"recap/pipeline/exchange"
 	"recap/replay"
+	"recap/replay/targettest"
 )
 
 const testMarker = "0000000a-00-000001-00000003e8-0000002540be4-1c291ca3"
@@ -239,4 +245,76 @@ func readResponse(b []byte, q *http.Request) (*http.Response, []byte) {
 		return nil, nil
 	}
 	return r, body
+}
+
+// Bodies go out under the codings that they were recorded with, and come back as they
+// are stored.
+func TestBodiesAreCodedAgain(t *testing.T) {
+	body := bytes.Repeat([]byte("all of the body, "), 100)
+	decoders := map[string]func(io.Reader) (io.Reader, error){
+		"gzip":    func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"deflate": func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) },
+		"br":      func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
+		"zstd":    func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r) },
+	}
+	for _, tt := range []struct {
+		codings string
+		undo    []string // in the order of decoding; nil where nothing is coded
+	}{
+		{"gzip", []string{"gzip"}}, {"X-GZIP", []string{"gzip"}}, {"deflate", []string{"deflate"}}, {"br", []string{"br"}}, {"zstd", []string{"zstd"}},
+		{"gzip, br", []string{"br", "gzip"}}, {"identity", []string{}}, {"compress", nil}, {"gzip, dcb", nil},
+	} {
+		t.Run(tt.codings, func(t *testing.T) {
+			p := targettest.Pair(1, 0, nil)
+			m := &p.Response.Message
+			m.Head = []byte("HTTP/1.1 200 OK\r\nContent-Encoding: " + tt.codings + "\r\nContent-Length: 7\r\n\r\n")
+			m.Body, m.BodySize, m.BodyWireSize, m.ContentEncoding = body, int64(len(body)), 7, tt.codings
+			target := &Target{}
+			for range 2 { // encoders are used again
+				e := replay.Event{Pair: p}
+				target.Prepare(&e)
+				w := writer{coded: e.Body}
+				msg, _ := w.response(p)
+				out := make([]byte, msg.size)
+				msg.copyTo(out, w.buf, 0)
+				resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(out)), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := resp.Header.Get("Content-Encoding"); tt.undo == nil && got != "" || tt.undo != nil && got != tt.codings {
+					t.Errorf("Content-Encoding %q", got)
+				}
+				var r io.Reader = resp.Body
+				for _, name := range tt.undo {
+					if r, err = decoders[name](r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, body) {
+					t.Errorf("%d bytes came back, %v; want %d", len(got), err, len(body))
+				}
+			}
+			decoded := &Target{opt: Options{Decoded: true}}
+			e := replay.Event{Pair: p}
+			if decoded.Prepare(&e); e.Body[1] != nil {
+				t.Error("coded, although bodies were to go out decoded")
+			}
+		})
+	}
+}
+
+// Interim responses go where they were, unless told otherwise.
+func TestInterimResponses(t *testing.T) {
+	p := targettest.Pair(1, 3, nil)
+	p.Response.Interim = []exchange.Interim{{Status: 100}, {Status: 103, Headers: []exchange.Header{{Name: ":status", Value: "103"}, {Name: "Link", Value: "</a.css>"}}}}
+	for _, early := range []bool{true, false} {
+		w := writer{early: early}
+		m, _ := w.response(p)
+		out := make([]byte, m.size)
+		m.copyTo(out, w.buf, 0)
+		want := lines("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Early Hints\nLink: </a.css>\n\nHTTP/1.1 200 OK\n")
+		if strings.HasPrefix(string(out), want) != early || early != bytes.Contains(out, []byte("103")) {
+			t.Errorf("early %t: %s", early, out)
+		}
+	}
 }

@@ -34,7 +34,7 @@ func (t *Target) SendPackets(ctx context.Context, b *packet.Batch, loop uint32) 
 		f, why := frameOf(p)
 		if why == "" && len(f.data)+f.added > t.port.MTU()+etherLen {
 			if t.opt.Oversize == LeaveOut {
-				why = "packets_left_out_too_large"
+				why = replay.CountPacketsLeftOut + "too_large"
 			} else {
 				f.data = f.data[:t.port.MTU()+etherLen-f.added]
 				t.env.Count("packets_cut", 1)
@@ -107,7 +107,7 @@ func (t *Target) flushPackets(ctx context.Context) error {
 	lost := int64(0)
 	err = t.port.Flush(ctx, func(int32, error) { lost++ })
 	if lost > 0 {
-		t.env.Count("packets_not_accepted", lost)
+		t.env.Count(replay.CountPacketsNotAccepted, lost)
 	}
 	t.tell()
 	return err
@@ -128,13 +128,13 @@ func frameOf(p *packet.Packet) (f frame, why string) {
 	if n := len(b) - int(p.FCSLen); p.FCSLen > 0 && n > 0 && !p.Truncated() {
 		b = b[:n]
 	}
-	const left = "packets_left_out_link_type"
+	const left = replay.CountPacketsLeftOut + "link_type"
 	var ip []byte
 	var typ uint16
 	switch p.Link {
 	case packet.LinkEthernet:
 		if len(b) < etherLen {
-			return f, "packets_left_out_too_short"
+			return f, replay.CountPacketsLeftOut + "too_short"
 		}
 		f.data = b
 		typ, ip = etherType(b)

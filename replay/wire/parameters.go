@@ -22,13 +22,17 @@ func (o *Options) Parameter(name, value string) (err error) {
 		}
 	case "incomplete":
 		o.Incomplete, err = choice(value, "skip", "send")
+	case "coding":
+		o.Decoded, err = choice(value, "keep", "decoded")
+	case "interim":
+		o.NoInterim, err = choice(value, "send", "skip")
 	case "oversize":
 		var cut bool
 		if cut, err = choice(value, "skip", "cut"); cut {
 			o.Oversize = Cut
 		}
 	default:
-		err = fmt.Errorf("not known; there are vni, mss, ack, idle, incomplete and oversize")
+		err = fmt.Errorf("not known; there are vni, mss, ack, coding, idle, incomplete, interim and oversize")
 	}
 	return err
 }

@@ -27,6 +27,7 @@ type Target struct {
 	spareLanes []*lane
 	spareTalks []*talk
 	write      writer
+	recode     coder
 
 	plan    []run
 	now     int64         // time of the latest step planned, at original speed
@@ -78,12 +79,11 @@ func NewTarget(env replay.Env, port Port, opt Options) *Target {
 	opt.defaults(port)
 	t := &Target{env: env, port: port, opt: opt, convs: make(map[convKey]*conv), burst: newBurst()}
 	t.idle.prev, t.idle.next = &t.idle, &t.idle
+	t.write.early = !opt.NoInterim
 	t.write.marker = env.Marker(nil, &replay.Event{}, 0)
-	if m, err := replay.ParseMarker(t.write.marker); err == nil {
-		// Runs one after the other must not look like retransmissions either.
-		t.salt = mix(uint64(m.Run))
-		t.addrs.made = t.salt % (hosts * ports)
-	}
+	// Runs one after the other must not look like retransmissions either.
+	t.salt = mix(uint64(env.Run()))
+	t.addrs.made = t.salt % (hosts * ports)
 	t.tags = func(tag int32, err error) {
 		if tag >= 0 && int(tag) < len(t.plan) && t.plan[tag].talk != nil {
 			t.plan[tag].talk.lost = err
@@ -156,7 +156,7 @@ func (t *Target) begin(e *replay.Event) {
 	p := e.Pair
 	err := whole(p)
 	if err != nil && !t.opt.Incomplete {
-		t.env.Failed(e.Seq, replay.HopBuilt, err)
+		t.env.LeftOut(e.Seq, reasonOf(err))
 		return
 	}
 	if m := &p.Request.Message; known(m.TimeNS) {
@@ -165,7 +165,7 @@ func (t *Target) begin(e *replay.Event) {
 	x := t.newTalk()
 	x.event = *e
 	w := &t.write
-	w.buf = x.buf[:0]
+	w.buf, w.coded = x.buf[:0], e.Body
 	ends := err != nil
 	if p.Request.Present {
 		m, end := w.request(p)
@@ -178,7 +178,9 @@ func (t *Target) begin(e *replay.Event) {
 		ends = true
 	}
 	x.buf, w.buf = w.buf, nil
-	t.counts.interim += int64(len(p.Response.Interim))
+	if t.opt.NoInterim || p.Response.Version == "HTTP/1.0" {
+		t.counts.interim += int64(len(p.Response.Interim))
+	}
 	if p.Response.Present && x.msgs[1].body == nil && len(p.Response.Body) > 0 {
 		t.counts.hidden++
 	}

@@ -8,9 +8,9 @@
 // [recap/replay/iface] are its implementations.
 //
 // What is sent is made for readers of mirrored traffic. A message keeps its head as it
-// was, but for the fields that frame its body: a content coding is gone, because what
-// is stored is decoded, and the length is that of the stored body. Interim responses
-// are left out. An answer to HEAD loses its Content-Length and ends its connection,
+// was, but for the fields that frame its body: what is stored is decoded, so it is coded
+// again as its Content-Encoding says, and the length is that of the result; a coding that
+// cannot be written is gone. Interim responses go right before the final one. An answer to HEAD loses its Content-Length and ends its connection,
 // because a reader that does not know the request takes what follows for its body.
 // HTTP/2 and HTTP/3 become HTTP/1.1, with as many connections as exchanges overlap.
 package wire
@@ -19,6 +19,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"recap/replay"
 )
 
 // A Route says which way a frame goes, and when it belongs there.
@@ -59,7 +61,7 @@ type Options struct {
 	// AckEvery is how many segments of one direction the other acknowledges; 40.
 	AckEvery int
 	// Incomplete sends also pairs that are not whole, as far as they are there, each on
-	// a connection of its own. Else they fail at hop "built".
+	// a connection of its own. Else they are left out, and counted by reason.
 	Incomplete bool
 	// MaxOpen bounds the exchanges that wait for the time of their response, and MaxHeld
 	// their bytes; 100,000 and 256 MiB. At a bound the earliest are sent before their time.
@@ -69,6 +71,10 @@ type Options struct {
 	MaxConns int
 	// Oversize says what becomes of captured packets that do not fit (--packets).
 	Oversize Oversize
+	// Decoded sends bodies without their content coding, and without the field that names it.
+	Decoded bool
+	// NoInterim leaves out 1xx responses, and counts them.
+	NoInterim bool
 }
 
 // Oversize is what becomes of a captured packet that is larger than the port can send.
@@ -110,5 +116,22 @@ var (
 	ErrNoResponse = errors.New("the capture does not hold a response")
 	ErrNotWhole   = errors.New("a message is not whole in the capture")
 	ErrNotStored  = errors.New("a body was not stored whole")
-	ErrUpgrade    = errors.New("an upgrade to HTTP/2 is not made: its exchanges are sent as HTTP/1.1")
+	// ErrUpgrade is for the 101 of an upgrade to HTTP/2, behind which a reader would wait
+	// for frames. The exchange itself is a pair of its own, and is sent as HTTP/1.1.
+	ErrUpgrade = errors.New("an upgrade to HTTP/2 is not made: its exchanges are sent as HTTP/1.1")
 )
+
+// reasonOf names why a pair is left out, as reports count it.
+func reasonOf(err error) string {
+	switch err {
+	case ErrNoRequest:
+		return replay.LeftNoRequest
+	case ErrNoResponse:
+		return replay.LeftNoResponse
+	case ErrNotStored:
+		return "body_not_stored"
+	case ErrUpgrade:
+		return "upgrade_to_http2"
+	}
+	return replay.LeftPartial
+}
