@@ -500,9 +500,9 @@ func FlowSchema() []Field {
 	fields = append(fields, times("time", "capture time of the first packet", Stats, func(c *Cursor) int64 { return c.flow.FirstNS })...)
 	fields = append(fields, times("end_time", "capture time of the last packet", 0, func(c *Cursor) int64 { return c.flow.LastNS })...)
 	return append(fields,
-		text("protocol", "what the connection carries: http/1, http/2, tls, ssh, …, unknown", Dict|Stats, func(c *Cursor) string { return c.flow.Protocol }),
-		text("close_reason", "fin, rst, end_of_capture, reused, evicted, …", Dict|Stats, func(c *Cursor) string { return c.flow.CloseReason }),
-		flag("handshake", "whether the capture holds the SYN", func(c *Cursor) bool { return c.flow.Handshake }),
+		text("protocol", "what the connection carries: http/1, http/2, tls, quic, ssh, …, unknown", Dict|Stats, func(c *Cursor) string { return c.flow.Protocol }),
+		text("close_reason", "fin, rst, end_of_capture, reused, idle, evicted, …", Dict|Stats, func(c *Cursor) string { return c.flow.CloseReason }),
+		flag("handshake", "whether the capture holds the SYN; of QUIC, Initial packets of both sides", func(c *Cursor) bool { return c.flow.Handshake }),
 		anomalyList(func(c *Cursor) *exchange.Anomalies { return &c.flow.Anomalies }),
 		int64s("pairs", "rows of this connection in pairs", Stats, func(c *Cursor) int64 { return c.flow.Pairs }),
 		optText("no_pairs", "why there are none; null where there are", Dict|Stats, func(c *Cursor) string { return c.flow.NoPairs }),

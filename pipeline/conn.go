@@ -1,12 +1,6 @@
 package pipeline
 
 import (
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"slices"
-
 	"recap/pipeline/app"
 	"recap/pipeline/app/http1"
 	"recap/pipeline/decap"
@@ -19,31 +13,22 @@ import (
 // conn is one TCP connection: its reassembly, what protocol it was found to speak,
 // and the parser of that.
 type conn struct {
-	key    exchange.FlowKey
-	part   *partition
-	tcp    tcp.Conn
-	info   *exchange.Conn
-	parser app.Parser
-	detect [2]detector // by side
-	// client is the side that asks; 0 or 1, guessed until known.
-	client      int
+	origin
+	part        *partition
+	tcp         tcp.Conn
+	info        *exchange.Conn
+	parser      app.Parser
+	detect      [2]detector // by side
 	clientKnown bool
 	protocol    string // "" while unknown
 	other       int64  // payload bytes of something else
 
-	first, last packet.Pos
-	clock       int64
-	mac         [2][6]byte
-	hasMAC      bool
-	stack       uint32
-	vlans       uint32
-	outer       []byte // of the first packet, see decap.Segment
-	further     int64  // segments of packets that are counted with an earlier one
-	file        int32
-	iface       int32
-	pairs       int64
-	anomalies   exchange.Anomalies
-	continues   exchange.ID
+	last      packet.Pos
+	clock     int64
+	further   int64 // segments of packets that are counted with an earlier one
+	pairs     int64
+	anomalies exchange.Anomalies
+	continues exchange.ID
 
 	// Other captures of the same conversation; see vantage.go.
 	sibling      *conn // next with the same addresses and ports
@@ -63,8 +48,7 @@ type conn struct {
 }
 
 func newConn(p *partition, s *decap.Segment, side int) *conn {
-	c := &conn{key: s.Key, part: p, stack: s.Stack, vlans: s.VLANs, file: s.FileIndex, iface: s.Interface, outer: slices.Clone(s.Outer())}
-	c.first = packet.Pos{Number: s.Number, TimeNS: s.TimeNS}
+	c := &conn{origin: newOrigin(s, side), part: p}
 	if s.Info&decap.Further != 0 {
 		c.first.Offset = int64(s.Seq) + 1 // tells it from one that the same packet began
 	}
@@ -78,17 +62,7 @@ func newConn(p *partition, s *decap.Segment, side int) *conn {
 	case s.Key.HiPort > s.Key.LoPort:
 		c.client = 1
 	}
-	if s.Info&decap.HasMAC != 0 {
-		c.mac[side], c.mac[1-side], c.hasMAC = s.SrcMAC, s.DstMAC, true
-	}
 	return c
-}
-
-func (c *conn) dir(side int) exchange.Dir {
-	if side == c.client {
-		return exchange.ToServer
-	}
-	return exchange.ToClient
 }
 
 // segment takes the next packet.
@@ -322,55 +296,7 @@ func (c *conn) describe() {
 	if c.info != nil {
 		return
 	}
-	w := c.part.w
-	ends := [2]exchange.Endpoint{
-		{IP: exchange.Addr(c.key.Lo, c.key.V6), Port: c.key.LoPort, MAC: c.mac[0], HasMAC: c.hasMAC},
-		{IP: exchange.Addr(c.key.Hi, c.key.V6), Port: c.key.HiPort, MAC: c.mac[1], HasMAC: c.hasMAC},
-	}
-	c.info = &exchange.Conn{
-		CommunityID: communityID(&c.key),
-		Client:      ends[c.client],
-		Server:      ends[1-c.client],
-		Tunnels:     w.dec.Tunnels(c.stack, c.outer),
-		VLANs:       w.dec.VLANStack(c.vlans),
-		Interface:   w.names.iface(c.file, c.iface),
-	}
-	c.info.ID = flowID(&c.key, c.info.Tunnels, c.first)
-}
-
-// flowID names a connection by its addresses, its tunnels, and where it begins in the capture.
-func flowID(k *exchange.FlowKey, tunnels []exchange.Tunnel, first packet.Pos) (id exchange.ID) {
-	b := make([]byte, 0, 128)
-	b = append(append(b, k.Lo[:]...), k.Hi[:]...)
-	b = binary.BigEndian.AppendUint16(b, k.LoPort)
-	b = binary.BigEndian.AppendUint16(b, k.HiPort)
-	for _, t := range tunnels {
-		b = append(b, t.Type...)
-		b = binary.BigEndian.AppendUint64(b, uint64(t.ID))
-	}
-	b = binary.BigEndian.AppendUint64(b, uint64(first.TimeNS))
-	b = binary.BigEndian.AppendUint64(b, uint64(first.Number))
-	if first.Offset != 0 {
-		b = binary.BigEndian.AppendUint64(b, uint64(first.Offset))
-	}
-	sum := sha256.Sum256(b)
-	copy(id[:], sum[:])
-	return id
-}
-
-// communityID is the Community ID v1 of the 5-tuple with seed 0
-// (https://github.com/corelight/community-id-spec).
-func communityID(k *exchange.FlowKey) string {
-	b := make([]byte, 0, 40)
-	b = append(b, 0, 0)
-	for _, a := range [2][16]byte{k.Lo, k.Hi} {
-		b = append(b, exchange.Addr(a, k.V6).AsSlice()...)
-	}
-	b = append(b, 6, 0)
-	b = binary.BigEndian.AppendUint16(b, k.LoPort)
-	b = binary.BigEndian.AppendUint16(b, k.HiPort)
-	sum := sha1.Sum(b)
-	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
+	c.info = c.origin.describe(c.part.w, protoTCP)
 }
 
 // speak begins to read the connection as HTTP/1, with client as the side that asks.

@@ -161,7 +161,7 @@ func (d *dispatcher) deal(b *packet.Batch) {
 		disp := d.dec.Decode(p, s)
 		d.clock = s.Clock
 		d.health.packet(p, s, disp, d.dec)
-		if disp != decap.DispTCP {
+		if disp != decap.DispTCP && disp != decap.DispDatagram {
 			continue
 		}
 		w.add(d.cum + bytes)

@@ -191,7 +191,7 @@ func (h *frameHealth) packet(p *packet.Packet, s *decap.Segment, disp decap.Disp
 		h.snapped.add(p.Number, int64(p.Length)-int64(len(p.Data)))
 		h.snapLens.add(int64(len(p.Data)))
 	}
-	if disp != decap.DispTCP {
+	if disp != decap.DispTCP && disp != decap.DispDatagram {
 		h.noSegment(p, disp, dec)
 	} else if s.Info&(decap.CutByMirror|decap.Reassembled) != 0 {
 		h.odd(p, s, dec)

@@ -20,6 +20,7 @@ type partition struct {
 	// tuples are the connections by addresses and ports alone, linked by conn.sibling.
 	tuples  map[exchange.FlowKey]*conn
 	waiting []*waiting // pairs held back, oldest first
+	quic    quicTable
 	env     tcp.Env
 	keys    tls.View // what of the TLS secrets the packet at hand may use
 
@@ -49,13 +50,16 @@ func (p *partition) segment(s *decap.Segment) {
 	w := p.w
 	at := packet.Pos{Number: s.Number, TimeNS: s.TimeNS, FileIndex: s.FileIndex, Acked: packet.NoOffset}
 	at.FragmentConflict = s.Info&decap.FragmentConflict != 0
-	if w.opt.checksums {
+	if w.opt.checksums && !s.IsUDP() {
 		ok, offload := s.ChecksumOK()
 		at.BadChecksum = !ok && !offload
 	}
 	w.now = at
 	w.stack(s.Stack)
 	w.ledger.payload += int64(len(s.Payload()))
+	if p.quic.oldest != nil {
+		p.idleQUIC(s.Clock, at)
+	}
 	for c := p.closed.first; c != nil && c.deadline < s.Clock; c = p.closed.first {
 		p.finish(c, c.reason(), at)
 	}
@@ -65,6 +69,10 @@ func (p *partition) segment(s *decap.Segment) {
 	side := 0
 	if s.Info&decap.FromHi != 0 {
 		side = 1
+	}
+	if s.IsUDP() {
+		p.datagram(s, side, at)
+		return
 	}
 	c := p.flows[s.Key]
 	if c == nil {
@@ -79,7 +87,7 @@ func (p *partition) segment(s *decap.Segment) {
 	c.segment(s, side, at)
 	p.charge(c)
 	if p.used > p.budget {
-		p.shrink(c, at)
+		p.shrink(c, nil, at)
 	}
 }
 
@@ -107,23 +115,44 @@ func (p *partition) charge(c *conn) {
 	c.charged = n
 }
 
+// victim returns the connection other than c to be dropped first: closed ones go before
+// those least recently used.
+func (p *partition) victim(c *conn) *conn {
+	for _, v := range [2]*conn{p.closed.first, p.live.first} {
+		if v != nil && v == c {
+			v = v.next
+		}
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
 // shrink brings the partition back under its budget: closed connections go first,
-// then those least recently used; last, c itself gives up its holes.
-func (p *partition) shrink(c *conn, at packet.Pos) {
+// then those least recently used; last, c itself gives up its holes. The connection at
+// hand is c, or q.
+func (p *partition) shrink(c *conn, q *quicConn, at packet.Pos) {
 	for p.used > p.budget {
-		victim := p.closed.first
-		if victim == c {
-			victim = c.next
+		v, u := p.victim(c), p.quic.oldest
+		if u != nil && u == q {
+			u = u.next
 		}
-		if victim == nil {
-			if victim = p.live.first; victim == c {
-				victim = c.next
-			}
+		switch {
+		case u != nil && (v == nil || !v.tcp.Done() && u.clock < v.clock):
+			p.evictQUIC(u, at)
+			continue
+		case v != nil:
+			p.evict(v, at)
+			continue
 		}
-		if victim == nil {
-			break
+		break
+	}
+	if c == nil {
+		if p.used > p.budget {
+			p.evictQUIC(q, at)
 		}
-		p.evict(victim, at)
+		return
 	}
 	if p.used > p.budget && c.tcp.Buffered() > 0 {
 		c.tcp.Anomalies.Add(exchange.AnomalyOutOfOrderLimit)
@@ -146,17 +175,21 @@ func (p *partition) evict(c *conn, at packet.Pos) {
 		p.finish(c, c.reason(), at)
 		return
 	}
+	c.anomalies.Add(exchange.AnomalyEvicted)
+	p.finish(c, app.EndEvicted, at)
+	p.remember(c.key, c.info.ID)
+}
+
+// remember notes that a connection was dropped, so that what comes after is linked to it.
+func (p *partition) remember(key exchange.FlowKey, id exchange.ID) {
 	if p.evicted == nil {
 		p.evicted = make(map[exchange.FlowKey]exchange.ID)
 		p.order = make([]exchange.FlowKey, maxEvicted)
 	}
 	delete(p.evicted, p.order[p.next])
-	p.order[p.next] = c.key
+	p.order[p.next] = key
 	p.next = (p.next + 1) % maxEvicted
-	c.anomalies.Add(exchange.AnomalyEvicted)
-	key := c.key
-	p.finish(c, app.EndEvicted, at)
-	p.evicted[key] = c.info.ID
+	p.evicted[key] = id
 }
 
 // finish ends c and gives out its row.
@@ -190,6 +223,9 @@ func (p *partition) end(number, clock int64) {
 		for l.first != nil {
 			p.finish(l.first, l.first.reason(), at)
 		}
+	}
+	for c := p.quic.oldest; c != nil; c = p.quic.oldest {
+		p.finishQUIC(c, app.EndCapture, at)
 	}
 }
 

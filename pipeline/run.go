@@ -30,8 +30,9 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
+	quics := newQUICFinder(opt.Resolved().Mem)
 	dec := decap.NewDecoder(decap.Options{TunnelPorts: opt.TunnelPorts, MaxDepth: opt.Depth, FragmentBytes: r.fragments,
-		MergeTunnels: opt.MergeTunnels})
+		MergeTunnels: opt.MergeTunnels, May: quics.may, Datagram: quics.claim})
 	pairs := &sync.Pool{New: func() any { p := new(exchange.Pair); p.Reset(); return p }}
 	arenas := newArenaPool()
 	const depth = 4 // batches waiting for each worker
@@ -175,11 +176,15 @@ func stats(d *dispatcher, dec *decap.Decoder, workers []*worker) *Stats {
 		add(l.Packets, exchange.PacketTCPHTTP, t.http)
 		add(l.Packets, exchange.PacketTCPOther, t.other)
 		add(l.Packets, exchange.PacketTLSOpaque, t.tls)
+		add(l.Packets, exchange.PacketQUICHTTP, t.quicHTTP)
+		add(l.Packets, exchange.PacketQUICOther, t.quicOther)
+		add(l.Packets, exchange.PacketQUICOpaque, t.quic)
 		add(l.Packets, exchange.PacketDuplicate, t.duplicate)
 		l.PayloadBytes += t.payload
 		add(l.Payload, exchange.BytesHTTP, t.bHTTP)
 		add(l.Payload, exchange.BytesOther, t.bOther)
 		add(l.Payload, exchange.BytesTLS, t.bTLS)
+		add(l.Payload, exchange.BytesQUIC, t.bQUIC)
 		add(l.Payload, exchange.BytesTLSOverhead, t.bTLSOver)
 		add(l.Payload, exchange.BytesDuplicate, t.bDup)
 		add(l.Payload, exchange.BytesConflict, t.bConflict)

@@ -59,6 +59,7 @@ type tally struct {
 	payload                                      int64
 	bHTTP, bOther, bTLS, bDup, bConflict, bUnpar int64
 	bTLSOver                                     int64
+	quicHTTP, quicOther, quic, bQUIC             int64 // packets; bytes
 	beforeStart, outOfWindow, afterClose, late   int64
 }
 

@@ -33,10 +33,6 @@ func (b *bitmap) set(i uint64) bool {
 	return true
 }
 
-func (b *bitmap) has(i uint64) bool {
-	return b.word(i/64)>>(i%64)&1 != 0
-}
-
 // word returns 64 bits, those of numbers from 64·i on.
 func (b *bitmap) word(i uint64) uint64 {
 	page := i / pageWords

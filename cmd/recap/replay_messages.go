@@ -192,7 +192,3 @@ func orderParts(s *replay.ScheduleStat) []string {
 	}
 	return separated(",", parts)
 }
-
-func (u *ui) replayMetrics(at string) {
-	fmt.Fprintf(u.err, "metrics at http://%s/metrics\n", at)
-}

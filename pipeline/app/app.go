@@ -34,9 +34,10 @@ const (
 	EndCapture // the capture is over
 	EndReused  // a new connection took the ports
 	EndEvicted // the memory limit
+	EndIdle    // of a protocol without a sure end: nothing came for long
 )
 
-var endNames = [...]string{"fin", "rst", "end_of_capture", "reused", "evicted"}
+var endNames = [...]string{"fin", "rst", "end_of_capture", "reused", "evicted", "idle"}
 
 func (r EndReason) String() string { return endNames[r] }
 

@@ -27,6 +27,11 @@ type Options struct {
 	MaxStacks int
 	// MergeTunnels leaves tunnels out of the flow key.
 	MergeTunnels bool
+	// Datagram claims UDP datagrams by their content: one that it returns true for is
+	// handed out like a TCP segment. It is asked only for payloads whose first byte has
+	// the bit 0x40, and of them those that May returns true for. Both nil: none are.
+	Datagram func(s *Segment) bool
+	May      func(payload []byte) bool
 }
 
 // defaultDepth is Options.MaxDepth where it is 0.
@@ -110,7 +115,8 @@ func (d *Decoder) listen(i int, ports []uint16) {
 	}
 }
 
-// Decode peels p. Where it returns [DispTCP], s holds the innermost TCP segment, and
+// Decode peels p. Where it returns [DispTCP], s holds the innermost TCP segment, where
+// [DispDatagram] a UDP datagram, and
 // [Decoder.Next] the further ones of a packet that holds several frames;
 // else only Number, TimeNS, Clock, Interface and FileIndex of s mean anything.
 func (d *Decoder) Decode(p *packet.Packet, s *Segment) Disposition {
@@ -297,11 +303,11 @@ func (d *Decoder) Counts() Counts {
 	}
 }
 
-// AddTo adds the dispositions of all packets but those that gave a segment to m,
+// AddTo adds the dispositions of all packets but those that gave a segment or datagram to m,
 // under their names in the ledger ([exchange.Ledger].Packets).
 func (d *Decoder) AddTo(m map[string]int64) {
 	for i, n := range d.counts {
-		if n != 0 && Disposition(i) != DispTCP {
+		if n != 0 && Disposition(i) > DispDatagram {
 			m[Disposition(i).String()] += n
 		}
 	}

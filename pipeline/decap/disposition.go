@@ -11,10 +11,11 @@ import (
 // one. It is an error too, so that a [Step] can end the decoding with it.
 type Disposition uint32
 
-// Dispositions without a fault. DispTCP is the only one that comes with a
-// [Segment]; what its packet counts as is known only to the protocol parsers.
+// Dispositions without a fault. DispTCP and DispDatagram are those that come with a
+// [Segment]; what their packets count as is known only to the protocol parsers.
 const (
-	DispTCP Disposition = iota
+	DispTCP      Disposition = iota
+	DispDatagram             // a datagram that Options.Datagram claims
 	DispUDP
 	DispOtherIP
 	DispNonIP
@@ -63,12 +64,14 @@ var reasons = [...]string{
 // Undecodable reports whether d stands for a packet that could not be read.
 func (d Disposition) Undecodable() bool { return d > DispFragmentHeld }
 
-// String returns the name of d in the ledger. That of DispTCP is "tcp", which the
-// ledger does not use.
+// String returns the name of d in the ledger. Those of DispTCP and DispDatagram, "tcp"
+// and "datagram", the ledger does not use.
 func (d Disposition) String() string {
 	switch d {
 	case DispTCP:
 		return "tcp"
+	case DispDatagram:
+		return "datagram"
 	case DispUDP:
 		return exchange.PacketUDP
 	case DispOtherIP:

@@ -7,11 +7,11 @@ import (
 	"recap/pipeline/exchange"
 )
 
-// A Segment is the innermost TCP segment of a packet. TCP points into the
-// packet's batch, or, for a datagram put together from fragments, into memory of
-// its own.
+// A Segment is the innermost TCP segment of a packet, or the UDP datagram that
+// [Options].Datagram claims. TCP points into the packet's batch, or, for a datagram put
+// together from fragments, into memory of its own.
 type Segment struct {
-	TCP     []byte // TCP header and payload, as far as captured; at least the header
+	TCP     []byte // TCP or UDP header and payload, as far as captured; at least the header
 	Key     exchange.FlowKey
 	Number  int64 // packet.Packet.Number
 	TimeNS  int64
@@ -29,7 +29,7 @@ type Segment struct {
 	FileIndex int32
 	Window    uint16
 	IPID      uint16 // identification of the innermost IPv4 header
-	HeaderLen uint8  // of TCP, bytes
+	HeaderLen uint8  // of TCP, bytes; 8 of UDP, where all that only TCP has means nothing
 	TTL       uint8
 	Flags     Flags
 	Info      Info
@@ -48,7 +48,10 @@ func (s *Segment) Outer() []byte {
 	return s.outer
 }
 
-// Payload returns the TCP payload bytes present.
+// IsUDP reports whether s is a UDP datagram.
+func (s *Segment) IsUDP() bool { return s.HeaderLen == 8 }
+
+// Payload returns the payload bytes present.
 func (s *Segment) Payload() []byte { return s.TCP[s.HeaderLen:] }
 
 // Flags are the TCP flags (RFC 9293, section 3.1).
@@ -79,5 +82,6 @@ const (
 	NoIPID                            // innermost IP is IPv6 or an atomic IPv4 header with id 0
 	FragmentConflict                  // Reassembled, and copies of some byte differed; the first is kept
 	Further                           // of a packet that gave a segment before this one
+	Opening                           // Options.Datagram found it to begin a connection
 	hasOptions                        // Outer has something
 )

@@ -119,6 +119,7 @@ type state struct {
 	tunnels      []tunnel
 	vlans        []uint16
 	pieces       []Piece
+	seg          *Segment
 	geneves      []byte // headers of the GENEVE tunnels, outermost first
 	ngeneve      int
 }
@@ -216,6 +217,7 @@ func putAddr4(to *[16]byte, a []byte) {
 // run takes steps from p on until one ends the decoding, and fills seg where it
 // ends at a TCP segment.
 func (s *state) run(p Proto, b []byte, seg *Segment) Disposition {
+	s.seg = seg
 	disp := s.steps(p, b, seg)
 	if s.guess != 0 && (disp == DispNonIP || disp.Undecodable() && disp != dispDepth && disp != dispTunnelTable) {
 		return s.guess
@@ -280,6 +282,18 @@ func (s *state) tcp(b []byte, seg *Segment) Disposition {
 	default:
 		seg.HeaderLen = uint8(hl)
 	}
+	if disp := s.fill(b, seg); disp != DispTCP {
+		return disp
+	}
+	if seg.Info&BadIPSum != 0 {
+		s.d.badIPSum++
+	}
+	return DispTCP
+}
+
+// fill fills seg from what the headers told, and from the segment or datagram b, whose
+// header has seg.HeaderLen bytes.
+func (s *state) fill(b []byte, seg *Segment) Disposition {
 	stack, key, ok := s.stack()
 	if !ok {
 		return dispTunnelTable
@@ -304,15 +318,16 @@ func (s *state) tcp(b []byte, seg *Segment) Disposition {
 			info |= CutByMirror
 		}
 	}
-	if info&BadIPSum != 0 {
-		s.d.badIPSum++
-	}
 	if len(s.geneves) > geneveHeader*s.ngeneve {
 		info |= hasOptions
 		seg.outer = s.geneves
 	}
 	seg.Info = info
-	seg.setTCP(b)
+	if seg.HeaderLen >= 20 {
+		seg.setTCP(b)
+	} else {
+		seg.TCP = b
+	}
 	seg.setKey(&s.src, &s.dst, key, s.v6)
 	return DispTCP
 }

@@ -1,9 +1,9 @@
 package exchange
 
-// Flow is one row of flows.parquet: a TCP connection, HTTP or not.
+// Flow is one row of flows.parquet: a TCP connection, HTTP or not, or one of QUIC.
 type Flow struct {
 	Conn     *Conn
-	Protocol string // "http/1", "tls", "ssh", …, "unknown"
+	Protocol string // "http/1", "tls", "quic", "ssh", …, "unknown"
 	// Why there are no pairs; empty where there are.
 	NoPairs     string
 	CloseReason string // "fin", "rst", "end_of_capture", "reused", "evicted", …
@@ -12,7 +12,7 @@ type Flow struct {
 	LastNS      int64
 	FirstPacket int64
 	LastPacket  int64
-	Handshake   bool // SYN seen
+	Handshake   bool // SYN seen; of QUIC, Initial packets of both sides
 	Anomalies   Anomalies
 	Pairs       int64
 	Vantages    []Vantage

@@ -1,11 +1,12 @@
 package exchange
 
-// Ledger accounts for every packet and every TCP payload byte of a capture.
+// Ledger accounts for every packet and every payload byte of a capture: of TCP segments,
+// and of the UDP datagrams that carry QUIC.
 type Ledger struct {
 	// PacketsRead = Σ Packets, exactly.
 	PacketsRead int64            `json:"packets_read"`
 	Packets     map[string]int64 `json:"packets"`
-	// PayloadBytes = Σ Payload, exactly: TCP payload bytes of all packets.
+	// PayloadBytes = Σ Payload, exactly: payload bytes of all TCP and QUIC packets.
 	PayloadBytes int64            `json:"tcp_payload_bytes"`
 	Payload      map[string]int64 `json:"tcp_payload"`
 }
@@ -15,6 +16,9 @@ const (
 	PacketTCPHTTP      = "tcp_http"
 	PacketTCPOther     = "tcp_other"
 	PacketTLSOpaque    = "tls_opaque"
+	PacketQUICHTTP     = "quic_http"
+	PacketQUICOther    = "quic_other"
+	PacketQUICOpaque   = "quic_opaque"
 	PacketUDP          = "udp"
 	PacketOtherIP      = "other_ip"
 	PacketNonIP        = "non_ip"
@@ -24,12 +28,13 @@ const (
 	PacketUndecodable  = "undecodable:" // + reason
 )
 
-// Dispositions of TCP payload bytes. "discarded:<limit>" stands beside them.
+// Dispositions of payload bytes. "discarded:<limit>" stands beside them.
 const (
 	BytesHTTP  = "http_messages"
 	BytesOther = "other_protocols"
 	BytesTLS   = "tls_opaque"
-	// BytesTLSOverhead is what TLS adds to data that was decrypted: headers, tags, padding, the handshake.
+	BytesQUIC  = "quic_opaque"
+	// BytesTLSOverhead is what TLS or QUIC adds to data that was decrypted: headers, tags, padding, the handshake.
 	BytesTLSOverhead = "tls_overhead"
 	BytesDuplicate   = "duplicates"
 	BytesConflict    = "conflicts"

@@ -50,8 +50,7 @@ func appendObservation(dst []byte, o *replay.Observation) []byte {
 
 // A StreamReader reads the stream of a sink.
 type StreamReader struct {
-	r   *bufio.Reader
-	buf []byte
+	r *bufio.Reader
 }
 
 // NewStreamReader reads the line that begins a stream.

@@ -25,7 +25,7 @@ func (o *Options) Parameter(name, value string) (err error) {
 	case "coding":
 		o.Decoded, err = choice(value, "keep", "decoded")
 	case "interim":
-		o.NoInterim, err = choice(value, "send", "skip")
+		o.Interim, err = choice(value, "skip", "send")
 	case "oversize":
 		var cut bool
 		if cut, err = choice(value, "skip", "cut"); cut {

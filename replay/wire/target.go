@@ -79,7 +79,7 @@ func NewTarget(env replay.Env, port Port, opt Options) *Target {
 	opt.defaults(port)
 	t := &Target{env: env, port: port, opt: opt, convs: make(map[convKey]*conv), burst: newBurst()}
 	t.idle.prev, t.idle.next = &t.idle, &t.idle
-	t.write.early = !opt.NoInterim
+	t.write.early = opt.Interim
 	t.write.marker = env.Marker(nil, &replay.Event{}, 0)
 	// Runs one after the other must not look like retransmissions either.
 	t.salt = mix(uint64(env.Run()))
@@ -178,7 +178,7 @@ func (t *Target) begin(e *replay.Event) {
 		ends = true
 	}
 	x.buf, w.buf = w.buf, nil
-	if t.opt.NoInterim || p.Response.Version == "HTTP/1.0" {
+	if !t.opt.Interim || p.Response.Version == "HTTP/1.0" {
 		t.counts.interim += int64(len(p.Response.Interim))
 	}
 	if p.Response.Present && x.msgs[1].body == nil && len(p.Response.Body) > 0 {

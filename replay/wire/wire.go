@@ -10,7 +10,7 @@
 // What is sent is made for readers of mirrored traffic. A message keeps its head as it
 // was, but for the fields that frame its body: what is stored is decoded, so it is coded
 // again as its Content-Encoding says, and the length is that of the result; a coding that
-// cannot be written is gone. Interim responses go right before the final one. An answer to HEAD loses its Content-Length and ends its connection,
+// cannot be written is gone. An answer to HEAD loses its Content-Length and ends its connection,
 // because a reader that does not know the request takes what follows for its body.
 // HTTP/2 and HTTP/3 become HTTP/1.1, with as many connections as exchanges overlap.
 package wire
@@ -73,8 +73,10 @@ type Options struct {
 	Oversize Oversize
 	// Decoded sends bodies without their content coding, and without the field that names it.
 	Decoded bool
-	// NoInterim leaves out 1xx responses, and counts them.
-	NoInterim bool
+	// Interim sends 1xx responses, right before the final one. Without, they are left
+	// out and counted: readers such as net/http's ReadResponse take one for the
+	// response, and every pair behind it on the connection for another.
+	Interim bool
 }
 
 // Oversize is what becomes of a captured packet that is larger than the port can send.

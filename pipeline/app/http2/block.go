@@ -222,7 +222,7 @@ func hasPrefixFold(s, prefix string) bool {
 func (c *Conn) request(st *stream, h *half) {
 	p := st.pair
 	req := &p.Request
-	req.Version = "HTTP/2"
+	req.Version = c.version
 	authority := req.Host // of :authority
 	switch {
 	case authority == "":
@@ -254,7 +254,7 @@ func (c *Conn) request(st *stream, h *half) {
 func (c *Conn) response(st *stream, h *half, at packet.Pos) bool {
 	p := st.pair
 	resp := &p.Response
-	resp.Version = "HTTP/2"
+	resp.Version = c.version
 	if resp.Status == 0 && !h.vague {
 		p.Anomalies.Add(exchange.AnomalyBadPseudoHeader)
 	}

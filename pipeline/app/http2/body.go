@@ -81,23 +81,28 @@ func (c *Conn) beginBody(st *stream, d exchange.Dir, n int) {
 func (c *Conn) data(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 	n := min(len(b), s.remain-s.pad)
 	st := s.st
-	c.touch(st, d, at)
-	c.tally.HTTP += int64(n)
-	h := st.side(d)
-	if h.last = at; st.frames != nil {
-		st.frames.Data(d, at, b[:n])
-	} else {
-		c.bodyData(h, st.message(d), b[:n])
-	}
-	if h.grpc != nil {
-		c.messages(d, st, at, b[:n])
-	}
+	c.payload(d, st, at, b[:n])
 	if s.remain -= n; s.remain == s.pad {
 		c.enter(d, s, at, inSkip)
 	} else {
 		c.charge(st)
 	}
 	return b[n:]
+}
+
+// payload takes the next bytes that a stream carries.
+func (c *Conn) payload(d exchange.Dir, st *stream, at packet.Pos, b []byte) {
+	c.touch(st, d, at)
+	c.tally.HTTP += int64(len(b))
+	h := st.side(d)
+	if h.last = at; st.frames != nil {
+		st.frames.Data(d, at, b)
+	} else {
+		c.bodyData(h, st.message(d), b)
+	}
+	if h.grpc != nil {
+		c.messages(d, st, at, b)
+	}
 }
 
 // bodyData takes the next bytes of a body.

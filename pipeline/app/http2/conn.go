@@ -79,6 +79,7 @@ type side struct {
 type Conn struct {
 	env     *app.Env
 	conn    *exchange.Conn
+	version string // of the protocol, as records show it
 	sides   [2]side
 	streams map[uint32]*stream
 	oldest  *stream // open streams in the order in which they came
@@ -98,7 +99,7 @@ const doneSlots = 512
 
 // New returns a parser for a connection.
 func New(env *app.Env, conn *exchange.Conn, opt Options) *Conn {
-	c := &Conn{env: env, conn: conn, ordinal: opt.Ordinal, streams: make(map[uint32]*stream)}
+	c := &Conn{env: env, conn: conn, version: "HTTP/2", ordinal: opt.Ordinal, streams: make(map[uint32]*stream)}
 	for d := range c.sides {
 		s := &c.sides[d]
 		s.whole, s.fresh = !opt.Midstream[d], !opt.Passed[d]

@@ -221,6 +221,19 @@ func (d *decoder) text(l *literal, insert bool, out sink, allowed *[256]bool) (s
 		}
 		b = d.tmp
 	}
+	keep := out.text
+	if insert {
+		keep = clone
+	}
+	s, odd = textOf(b, allowed, keep)
+	return s, int32(len(b)), odd, true
+}
+
+func clone(b []byte) string { return string(b) }
+
+// textOf returns b as a record shows it, and what is odd about it; keep makes a string
+// of bytes that are UTF-8.
+func textOf(b []byte, allowed *[256]bool, keep func([]byte) string) (s string, odd oddity) {
 	var or byte
 	fine := true
 	for _, c := range b {
@@ -230,15 +243,10 @@ func (d *decoder) text(l *literal, insert bool, out sink, allowed *[256]bool) (s
 	if !fine {
 		odd = oddChars
 	}
-	switch {
-	case or >= 0x80 && !utf8.Valid(b):
-		s, odd = app.Escape(b), odd|oddEscaped
-	case insert:
-		s = string(b)
-	default:
-		s = out.text(b)
+	if or >= 0x80 && !utf8.Valid(b) {
+		return app.Escape(b), odd | oddEscaped
 	}
-	return s, int32(len(b)), odd, true
+	return keep(b), odd
 }
 
 // insert puts e into the dynamic table. Entries that the encoder's table has no

@@ -324,7 +324,7 @@ func (c *Conn) emit(st *stream) {
 	case !req.Present:
 		p.State = exchange.ResponseOnly
 	}
-	p.Protocol = "HTTP/2"
+	p.Protocol = c.version
 	p.Kind = app.Kind(p, st.socket)
 	const none = exchange.NoTime
 	if req.Present && resp.Present && req.EndTimeNS != none && resp.TimeNS != none {
