@@ -93,7 +93,7 @@ func findings(inputs []*packet.Input, s *pipeline.Stats) []finding {
 		slices.Sort(first)
 		tell(clockFinding(h), pipeline.Sighting{Count: h.Forward.Count + h.Backward.Count, Packets: first[:min(len(first), 5)]})
 	}
-	if n := s.Ledger.Payload[exchange.BytesTLS]; n > 0 {
+	if n := s.Ledger.Payload[exchange.BytesTLS] + s.Ledger.Payload[exchange.BytesQUIC]; n > 0 {
 		tell(encryptedFinding(n, s), pipeline.Sighting{Count: h.Encrypted.Count, Bytes: n, Packets: h.Encrypted.Packets})
 	}
 	if ports, saved := filterable(h); len(ports) > 0 {

@@ -182,7 +182,7 @@ func newPage(dir string, m *export.Manifest) *page {
 		p.Inputs = append(p.Inputs, pageInputOf(&m.Inputs[i]))
 	}
 	if l := m.Ledger.Ledger; l != nil {
-		p.Ledger = []pageLedger{pageLedgerOf("Packets", l.PacketsRead, "", l.Packets), pageLedgerOf("TCP payload", l.PayloadBytes, " B", l.Payload)}
+		p.Ledger = []pageLedger{pageLedgerOf("Packets", l.PacketsRead, "", l.Packets), pageLedgerOf("Payload", l.PayloadBytes, " B", l.Payload)}
 	}
 	for _, name := range ranked(m.Anomalies) {
 		if len(p.Anomalies) == pageRows {

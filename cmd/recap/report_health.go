@@ -87,7 +87,7 @@ func clockFinding(h *pipeline.Health) finding {
 
 func encryptedFinding(n int64, s *pipeline.Stats) finding {
 	return finding{Name: "encrypted",
-		What:   bytesText(n) + " of payload (" + shareText(n, s.Ledger.PayloadBytes) + ") are TLS that was not decrypted",
+		What:   bytesText(n) + " of payload (" + shareText(n, s.Ledger.PayloadBytes) + ") are TLS or QUIC that was not decrypted",
 		Cause:  "there are no keys for it",
 		Advice: "give the session keys with --keylog (SSLKEYLOGFILE writes them), or capture behind what ends TLS"}
 }
