@@ -12,7 +12,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -306,13 +305,4 @@ func extract(t testing.TB, path, keys string, opt pipeline.Options) (out told) {
 	}
 	slices.Sort(out.pairs)
 	return out
-}
-
-func sum(m map[string]int64, names ...string) (n int64) {
-	for k := range maps.Keys(m) {
-		if slices.Contains(names, k) {
-			n += m[k]
-		}
-	}
-	return n
 }
