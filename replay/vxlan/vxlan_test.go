@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,8 +53,7 @@ type datagram struct {
 }
 
 // read takes what comes until nothing has come for a while.
-func read(c *net.UDPConn) (all []datagram) {
-	c.SetReadBuffer(4 << 20)
+func read(c *net.UDPConn, came *atomic.Int64) (all []datagram) {
 	buf := make([]byte, 1<<16)
 	for {
 		c.SetReadDeadline(time.Now().Add(time.Second))
@@ -62,6 +62,7 @@ func read(c *net.UDPConn) (all []datagram) {
 			return all
 		}
 		all = append(all, datagram{slices.Clone(buf[:n]), peer.Port()})
+		came.Add(1)
 	}
 }
 
@@ -73,15 +74,17 @@ func TestPortsAndNetworksFollowTheConversation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		c.SetReadBuffer(4 << 20)
 		addr := c.LocalAddr().String()
 		if !listening {
 			c.Close() // the kernel answers with ICMP
 		}
 		var datagrams []datagram
+		var came atomic.Int64
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			datagrams = read(c)
+			datagrams = read(c, &came)
 		}()
 		env := new(targettest.Env)
 		target, err := Open(t.Context(), &url.URL{Scheme: "vxlan", Host: addr, RawQuery: "vni=100-103"}, Options{}, env)
@@ -92,7 +95,19 @@ func TestPortsAndNetworksFollowTheConversation(t *testing.T) {
 		for i := range events {
 			events[i].Loop = uint32(i / 4)
 		}
-		if err := errors.Join(target.Send(t.Context(), events), target.Close(t.Context())); err != nil {
+		// A part at a time, so that the queue of a slow reader never runs over.
+		for part := range slices.Chunk(events, 50) {
+			if err := target.Send(t.Context(), part); err != nil {
+				t.Fatal(err)
+			}
+			for range 1000 {
+				if !listening || came.Load() >= env.Counted("packets") {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if err := target.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := env.Balance(len(events)); err != nil {
@@ -165,7 +180,7 @@ func TestSegmentationIsGivenUpOnce(t *testing.T) {
 	if env.Counted("segmentation_given_up") != 1 {
 		t.Errorf("given up %d times", env.Counted("segmentation_given_up"))
 	}
-	got := read(c)
+	got := read(c, new(atomic.Int64))
 	for _, d := range got {
 		if len(d.data) > 1500 {
 			t.Errorf("a packet of %d bytes came", len(d.data))
