@@ -135,7 +135,7 @@ func TestHTTP2OfRealSoftware(t *testing.T) {
 func TestHTTP2LikeTshark(t *testing.T) {
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
-		t.Skip("tshark is not installed")
+		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
 	}
 	out, err := exec.Command(tshark, "-n", "-r", h2c, "-Y", "http2", "-T", "json", "-J", "http2", "--no-duplicate-keys").Output()
 	if err != nil {

@@ -141,7 +141,7 @@ func TestExchangesOfRealSoftware(t *testing.T) {
 func TestWebSocketLikeTshark(t *testing.T) {
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
-		t.Skip("tshark is not installed")
+		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
 	}
 	out, err := exec.Command(tshark, "-n", "-r", "../testdata/captures/streams.pcap", "-Y", "websocket", "-T", "json",
 		"-J", "tcp websocket", "--no-duplicate-keys").Output()

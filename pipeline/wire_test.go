@@ -238,7 +238,7 @@ func trailers(p *exchange.Pair) string { return fmt.Sprint(p.Request.Trailers, p
 func TestTsharkAgreesWithTheWire(t *testing.T) {
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
-		t.Skip("tshark is not installed")
+		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
 	}
 	pairs := allPairs(t)
 	file, env := replayFile(t, schedule(pairs, 2), wire.Options{})

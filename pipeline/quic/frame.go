@@ -38,7 +38,7 @@ type reader struct {
 }
 
 func (r *reader) int() uint64 {
-	v, n := varint(r.b)
+	v, n := Varint(r.b)
 	if n == 0 {
 		r.bad, r.b = true, nil
 		return 0

@@ -80,13 +80,13 @@ func parseLong(b []byte) (h header, ok bool) {
 		return h, len(b)-n >= 16
 	}
 	if h.typ == initial {
-		size, k := varint(b[n:])
+		size, k := Varint(b[n:])
 		if k == 0 || size > uint64(len(b)-n-k) {
 			return h, false
 		}
 		n += k + int(size)
 	}
-	size, k := varint(b[n:])
+	size, k := Varint(b[n:])
 	if k == 0 || size > uint64(len(b)-n-k) || size < 4+tls.SampleLen {
 		return h, false
 	}
@@ -108,9 +108,9 @@ func connectionID(b []byte, n int) ([]byte, int) {
 	return b[n : n+size], n + size
 }
 
-// varint reads a variable-length integer (RFC 9000, section 16) and returns how many
+// Varint reads a variable-length integer (RFC 9000, section 16) and returns how many
 // bytes it took; 0 where b ends inside it.
-func varint(b []byte) (v uint64, n int) {
+func Varint(b []byte) (v uint64, n int) {
 	if len(b) == 0 {
 		return 0, 0
 	}

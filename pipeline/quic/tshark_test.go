@@ -30,7 +30,7 @@ func tshark(t *testing.T, capture, keys, filter, field string) []string {
 // as many requests and header blocks.
 func TestTshark(t *testing.T) {
 	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("no second opinion: tshark is not installed")
+		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
 	}
 	rec := talk(t, 2, &quicgo.Config{})
 	path := capture(t, rec.list)

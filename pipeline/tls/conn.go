@@ -7,10 +7,7 @@
 package tls
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"strings"
 	"sync"
 
 	"recap/pipeline/app"
@@ -350,86 +347,6 @@ func (c *Conn) oldStart(s *side, at packet.Pos, b []byte) (n int, ok bool) {
 	return n, true
 }
 
-// lose leaves the step of the records: what is in buf stays to be searched.
-func (c *Conn) lose(d exchange.Dir, s *side, at packet.Pos, reason string) {
-	if s.reason == "" {
-		s.reason = reason
-	}
-	s.message, s.pass = s.message[:0], 0
-	if !c.mayOpen() || s.budget < 0 {
-		c.giveUp(d, s, at)
-		return
-	}
-	s.mode = searching
-	s.holed = true
-}
-
-// giveUp makes d blind.
-func (c *Conn) giveUp(d exchange.Dir, s *side, at packet.Pos) {
-	c.pass(s, len(s.buf))
-	s.buf, s.parts = nil, nil
-	s.mode = blind
-	c.missing(d, s, at, -1)
-}
-
-// missing tells the inner parser of a hole of n bytes, -1 if unknown.
-func (c *Conn) missing(d exchange.Dir, s *side, at packet.Pos, n int64) {
-	reason := s.reason
-	if reason == "" {
-		reason = exchange.GapLost
-	}
-	at.Offset, at.Acked = s.plain, c.acked(d, at.Acked)
-	if n > 0 {
-		s.plain += n
-	}
-	s.gapped = true
-	if c.inner != nil && !s.ended {
-		c.inner.Gap(d, at, n, reason)
-	} else if c.look != nil {
-		c.drop(&c.look[d])
-	}
-}
-
-// Gap implements app.Parser.
-func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
-	s := &c.sides[d]
-	if c.ended || s.mode == blind {
-		return
-	}
-	s.holed, s.reason = true, reason
-	if s.open != nil {
-		s.open.hasIV = false
-	}
-	s.message, s.pass = s.message[:0], 0
-	if n < 0 {
-		s.unsure = true
-	} else {
-		s.hole += n
-	}
-	have := len(s.buf)
-	c.pass(s, have)
-	left := -1 // of the record that the hole is in; -1 if the hole reaches beyond it or is not in one
-	switch {
-	case n < 0 || s.mode == searching:
-	case s.mode == skipping:
-		left = s.skip - int(min(n, maxPayload+headerLen))
-	case have >= headerLen:
-		left = recordLen(s.buf) - have - int(min(n, maxPayload+headerLen))
-		if left >= 0 {
-			s.failed++
-		}
-	}
-	s.buf, s.parts = s.buf[:0], s.parts[:0]
-	switch {
-	case left > 0:
-		s.mode, s.skip = skipping, left
-	case left == 0:
-		s.mode = inStep
-	default:
-		c.lose(d, s, at, reason)
-	}
-}
-
 // Close implements app.Parser.
 func (c *Conn) Close(d exchange.Dir, at packet.Pos) {
 	if c.ended {
@@ -498,27 +415,6 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 		s.buf, s.parts, s.message, s.open, s.marks = nil, nil, nil, nil, nil
 	}
 	c.transcript, c.offered, c.master, c.earlyBuf, c.earlyAt = nil, nil, nil, nil, nil
-}
-
-// acked translates an offset of the other direction's stream into its plaintext:
-// what a receiver has of a record that is not whole yet is nothing.
-func (c *Conn) acked(d exchange.Dir, sent int64) int64 {
-	m := c.sides[d.Reverse()].marks
-	if sent == packet.NoOffset {
-		return sent
-	}
-	if m == nil {
-		return 0
-	}
-	for i := m.n - 1; i >= max(0, m.n-len(m.ends)); i-- {
-		if e := m.ends[i%len(m.ends)]; e.sent <= sent {
-			return e.plain
-		}
-	}
-	if m.n <= len(m.ends) {
-		return 0
-	}
-	return packet.NoOffset
 }
 
 func (s *side) mark(parts []part) {
@@ -687,70 +583,6 @@ func (c *Conn) plaintext(d exchange.Dir, s *side, at packet.Pos, b []byte) {
 // maxEarly bounds the early data that waits for the server's word, bytes.
 const maxEarly = 64 << 10
 
-// acceptEarly hands early data on: the server has taken it.
-func (c *Conn) acceptEarly() {
-	c.earlyOK = true
-	c.flushEarly()
-}
-
-func (c *Conn) flushEarly() {
-	b := c.earlyBuf
-	c.earlyBuf = nil
-	for _, p := range c.earlyAt {
-		c.pour(exchange.ToServer, p.at, b[:p.n])
-		b = b[p.n:]
-	}
-	c.earlyAt = nil
-}
-
-// refuseEarly drops early data that the server did not take: the client has sent it
-// again, or not.
-func (c *Conn) refuseEarly() {
-	if c.earlyOK {
-		return
-	}
-	c.earlyNo = true
-	c.otherBytes += int64(len(c.earlyBuf))
-	c.sides[exchange.ToServer].plain -= int64(len(c.earlyBuf))
-	c.earlyBuf, c.earlyAt = nil, nil
-}
-
-// handshake takes handshake bytes, which records may divide at will.
-func (c *Conn) handshake(d exchange.Dir, s *side, b []byte) {
-	for len(b) > 0 {
-		if s.pass > 0 {
-			n := min(s.pass, len(b))
-			s.pass -= n
-			b = b[n:]
-			continue
-		}
-		if len(s.message) == 0 && len(b) >= 4 {
-			if n := 4 + (int(b[1])<<16 | int(b[2])<<8 | int(b[3])); n <= len(b) {
-				c.said(d, s, b[:n])
-				b = b[n:]
-				continue
-			}
-		}
-		want := 4
-		if len(s.message) >= 4 {
-			want += int(s.message[1])<<16 | int(s.message[2])<<8 | int(s.message[3])
-		}
-		if want > maxMessage {
-			s.pass = want - len(s.message)
-			s.message = nil
-			continue
-		}
-		n := min(want-len(s.message), len(b))
-		s.message = append(s.message, b[:n]...)
-		b = b[n:]
-		if len(s.message) == want && (want > 4 || s.message[1]|s.message[2]|s.message[3] == 0) {
-			m := s.message
-			s.message = nil
-			c.said(d, s, m)
-		}
-	}
-}
-
 // Handshake messages that are looked at (RFC 8446, section 4; RFC 5246, section 7.4).
 const (
 	msgClientHello     = 1
@@ -763,128 +595,3 @@ const (
 	msgKeyUpdate       = 24
 	msgCertificateDone = 25
 )
-
-// said takes one whole handshake message.
-func (c *Conn) said(d exchange.Dir, s *side, m []byte) {
-	body := m[4:]
-	tls13 := c.version == versionTLS13
-	if m[0] == msgClientHello {
-		c.transcript = c.transcript[:0]
-	}
-	if !tls13 && !c.hasEnc && c.hasClient && c.view.wantsTranscript(&c.clientRand) || m[0] == msgClientHello && !c.view.Empty() {
-		if len(c.transcript)+len(m) <= maxMessage {
-			c.transcript = append(c.transcript, m...)
-		}
-	}
-	switch {
-	case m[0] == msgClientHello && d == exchange.ToServer:
-		c.clientHello(body)
-	case m[0] == msgServerHello && d == exchange.ToClient:
-		c.serverHello(body)
-	case m[0] == msgCertificate && d == exchange.ToClient:
-		c.certificate(body)
-	case m[0] == msgClientKey && d == exchange.ToServer && !tls13:
-		r := reader{b: body}
-		if e := r.vec16(); len(e) >= 8 && !r.bad {
-			copy(c.encrypted[:], e)
-		}
-		c.hasEnc = true
-	case !tls13 || s.open == nil:
-	case m[0] == msgEncryptedExts && d == exchange.ToClient:
-		r := reader{b: body}
-		list, _ := extensionsOf(r.vec16())
-		if names := alpnOf(list); len(names) == 1 && !c.frozen {
-			c.info.TLS.ALPN = names[0]
-		}
-		if _, ok := find(list, extEarlyData); ok {
-			c.acceptEarly()
-		} else {
-			c.refuseEarly()
-		}
-	case m[0] == msgEndOfEarlyData && d == exchange.ToServer && s.epoch == early:
-		c.acceptEarly() // a client says so only when the server took it
-		s.open, s.from, s.seq = nil, handshaking, 0
-	case m[0] == msgFinished && s.epoch == handshaking:
-		s.open, s.from, s.seq = nil, application, 0
-	case m[0] == msgKeyUpdate && s.epoch == application:
-		if next := s.open.next(); next != nil {
-			s.open, s.seq = next, 0
-		}
-	}
-}
-
-func (c *Conn) clientHello(body []byte) {
-	h, ok := parseClientHello(body)
-	if !ok {
-		return
-	}
-	copy(c.clientRand[:], h.random)
-	c.hasClient, c.hasServer, c.hasEnc, c.master, c.masterTried = true, false, false, nil, -1
-	c.wanted = append(c.wanted[:0], h.session...)
-	c.offered = append(c.offered[:0], h.suites...)
-	t := c.info.TLS
-	if c.frozen || t.JA3 != "" {
-		return
-	}
-	t.SNI = h.serverName()
-	t.Offered = strings.Join(alpnOf(h.extensions), ",")
-	t.JA3, t.JA4 = h.ja3(), h.ja4('t')
-}
-
-func (c *Conn) serverHello(body []byte) {
-	h, ok := parseServerHello(body)
-	if !ok {
-		return
-	}
-	if h.retry {
-		c.retried = true
-		c.sides[exchange.ToServer].changed = false
-		c.refuseEarly()
-		return
-	}
-	c.version, c.suite = h.version, suiteOf(h.suite)
-	for d := range c.sides {
-		if s := &c.sides[d]; s.changed {
-			s.changed, s.sealed = false, c.version != versionTLS13
-		}
-	}
-	copy(c.serverRand[:], h.random)
-	c.session = append(c.session[:0], h.session...)
-	c.resumed = len(h.session) > 0 && bytes.Equal(h.session, c.wanted) && c.version < versionTLS13
-	c.hasServer, c.master, c.masterTried = true, nil, -1
-	c.compressed = h.compression != 0
-	_, c.etm = find(h.extensions, extEncryptThenMAC)
-	_, c.ems = find(h.extensions, extExtendedMaster)
-	if c.version == versionTLS13 {
-		for d := range c.sides {
-			s := &c.sides[d]
-			if d == int(exchange.ToClient) || s.open == nil {
-				s.from = handshaking
-			}
-		}
-		if c.retried {
-			c.sides[exchange.ToServer].from = handshaking
-		}
-	}
-	t := c.info.TLS
-	if c.frozen || t.Version != "" {
-		return
-	}
-	if t.Version = versionNames[h.version]; t.Version == "" {
-		t.Version = "0x" + hex.EncodeToString([]byte{byte(h.version >> 8), byte(h.version)})
-	}
-	t.Cipher = suiteName(h.suite)
-	if names := alpnOf(h.extensions); len(names) == 1 {
-		t.ALPN = names[0]
-	}
-}
-
-func (c *Conn) certificate(body []byte) {
-	t := c.info.TLS
-	if c.frozen || t.CertSHA256 != "" {
-		return
-	}
-	if x, ok := parseCertificate(body, c.version == versionTLS13); ok {
-		t.CertSubject, t.CertIssuer, t.CertSHA256 = x.subject, x.issuer, hex.EncodeToString(x.sha256[:])
-	}
-}

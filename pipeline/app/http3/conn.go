@@ -6,6 +6,7 @@ import (
 	"recap/pipeline/app"
 	"recap/pipeline/app/http2"
 	"recap/pipeline/exchange"
+	"recap/pipeline/quic"
 	"recap/reader/packet"
 )
 
@@ -148,7 +149,7 @@ func (c *Conn) begin(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
 	for len(b) > 0 {
 		h.head = append(h.head, b[0])
 		b = b[1:]
-		typ, n := varint(h.head)
+		typ, n := quic.Varint(h.head)
 		if n == 0 {
 			continue
 		}

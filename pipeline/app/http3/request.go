@@ -3,6 +3,7 @@ package http3
 import (
 	"recap/pipeline/app/http2"
 	"recap/pipeline/exchange"
+	"recap/pipeline/quic"
 	"recap/reader/packet"
 )
 
@@ -57,28 +58,13 @@ type event struct {
 // eventCost is about what an event takes beside its bytes.
 const eventCost = 128
 
-// varint reads a variable-length integer (RFC 9000, section 16).
-func varint(b []byte) (v uint64, n int) {
-	if len(b) == 0 {
-		return 0, 0
-	}
-	if n = 1 << (b[0] >> 6); len(b) < n {
-		return 0, 0
-	}
-	v = uint64(b[0] & 0x3f)
-	for _, c := range b[1:n] {
-		v = v<<8 | uint64(c)
-	}
-	return v, n
-}
-
 // header takes bytes of a frame's header, and returns what follows it.
 func (h *half) header(b []byte) (rest []byte, whole bool) {
 	for len(b) > 0 {
 		h.head = append(h.head, b[0])
 		b = b[1:]
-		typ, n := varint(h.head)
-		size, k := varint(h.head[n:])
+		typ, n := quic.Varint(h.head)
+		size, k := quic.Varint(h.head[n:])
 		if n == 0 || k == 0 {
 			continue
 		}

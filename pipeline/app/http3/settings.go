@@ -1,6 +1,9 @@
 package http3
 
-import "recap/pipeline/exchange"
+import (
+	"recap/pipeline/exchange"
+	"recap/pipeline/quic"
+)
 
 // settingTable is SETTINGS_QPACK_MAX_TABLE_CAPACITY (RFC 9204, section 5).
 const settingTable = 0x01
@@ -43,8 +46,8 @@ func (c *Conn) settings(d exchange.Dir, b []byte) {
 	}
 	t.hasLimit = true
 	for len(b) > 0 {
-		id, n := varint(b)
-		v, k := varint(b[n:])
+		id, n := quic.Varint(b)
+		v, k := quic.Varint(b[n:])
 		if n == 0 || k == 0 {
 			break
 		}
