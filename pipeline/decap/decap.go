@@ -15,7 +15,8 @@ type Options struct {
 	// MaxDepth bounds encapsulations in one packet: tunnels, VLAN tags and MPLS
 	// labels together. 0 means 16.
 	MaxDepth int
-	// FragmentBytes bounds the memory of incomplete datagrams. 0 means 64 MiB.
+	// FragmentBytes bounds the memory of incomplete datagrams, a sixteenth of it that
+	// of frames of IEEE 802.11 beside them. 0 means 64 MiB.
 	FragmentBytes int64
 	// FragmentTimeout is how long fragments are held, in nanoseconds of the
 	// capture clock. 0 means 30 s.
@@ -48,6 +49,7 @@ type Decoder struct {
 	clock     clock
 	state     state
 	frags     *defrag.Table[fragContext]
+	frames802 *defrag.Numbered[fragContext] // of IEEE 802.11
 
 	tunnels *table
 	vlans   *table
@@ -83,6 +85,7 @@ func NewDecoder(opt Options) *Decoder {
 		vlans:   newTable(opt.MaxStacks),
 		links:   make(map[packet.LinkType]int64),
 	}
+	d.frames802 = defrag.NewNumbered[fragContext](defrag.Options{MaxBytes: opt.FragmentBytes / 16})
 	d.state.d = d
 	d.slowOnly = opt.MaxDepth < 2 // the fast path goes through one tag and one tunnel
 	for i := 1; i < len(d.list); i++ {
@@ -149,10 +152,12 @@ func (d *Decoder) slow(p *packet.Packet, seg *Segment) Disposition {
 	s.reset()
 	s.truncated, s.now = p.Truncated(), seg.Clock
 	b := p.Data
+	s.lost = max(0, int(p.Length)-len(b))
 	if p.FCSLen != 0 {
 		// The last FCSLen bytes on the wire are no payload; a cut frame may hold
 		// some of them or none.
 		b = b[:max(0, min(int64(len(b)), int64(p.Length)-int64(p.FCSLen)))]
+		s.lost = max(0, s.lost-int(p.FCSLen))
 	}
 	disp := s.run(Link(p.Link), b, seg)
 	if len(d.later) == 0 {

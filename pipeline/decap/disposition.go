@@ -32,7 +32,6 @@ const (
 	dispFragmentConflict  // a fragment that contradicts the datagram's known length
 	dispIPVersion         // raw IP that is neither version 4 nor 6
 	dispWiFiEncrypted     // an 802.11 frame with the protected bit
-	dispWiFiFragment      // a fragment of an 802.11 frame
 	dispMACsec            // a MACsec frame that is encrypted
 	dispIPComp            // a compressed IP payload (RFC 3173) that could not be read
 	dispMPacketFragment   // a part of a preempted Ethernet frame
@@ -55,7 +54,6 @@ var reasons = [...]string{
 	dispFragmentConflict:  "fragment_conflict",
 	dispIPVersion:         "ip_version",
 	dispWiFiEncrypted:     "wifi_encrypted",
-	dispWiFiFragment:      "wifi_fragment",
 	dispMACsec:            "macsec_encrypted",
 	dispIPComp:            "ipcomp",
 	dispMPacketFragment:   "mpacket_fragment",

@@ -63,18 +63,31 @@ func stepIPv4(s *state, b []byte) (Proto, []byte, error) {
 
 // fragment holds a fragment, and goes on with the datagram where it is whole now.
 func (s *state) fragment(next Proto, k defrag.Key, f defrag.Fragment) (Proto, []byte, error) {
+	c, err := s.context(next, &k)
+	if err != nil {
+		return 0, nil, err
+	}
+	dgram, status := s.d.frags.Add(s.now, k, f, c)
+	return s.piece(k, &dgram, status)
+}
+
+// context returns what is kept of a fragment, and completes its key.
+func (s *state) context(next Proto, k *defrag.Key) (fragContext, error) {
 	stack, _, ok := s.stack()
 	if !ok {
-		return 0, nil, dispTunnelTable
+		return fragContext{}, dispTunnelTable
 	}
 	vlans, ok := s.vlanStack()
 	if !ok {
-		return 0, nil, dispVLANTable
+		return fragContext{}, dispVLANTable
 	}
 	k.Stack = stack
-	dgram, status := s.d.frags.Add(s.now, k, f, fragContext{
-		next: next, vlans: vlans, info: s.info, ipID: s.ipID, depth: uint8(s.depth), ttl: s.ttl, macs: s.macs,
-	})
+	return fragContext{next: next, vlans: vlans, info: s.info, ipID: s.ipID, depth: uint8(s.depth), ttl: s.ttl, macs: s.macs}, nil
+}
+
+// piece ends the decoding of a fragment that is held or of no use, and goes on with
+// dgram where it is whole.
+func (s *state) piece(k defrag.Key, dgram *defrag.Datagram[fragContext], status defrag.Status) (Proto, []byte, error) {
 	s.pieces = append(s.pieces, Piece{Of: k, Last: status == defrag.Complete})
 	switch status {
 	case defrag.Held:
@@ -86,6 +99,12 @@ func (s *state) fragment(next Proto, k defrag.Key, f defrag.Fragment) (Proto, []
 	case defrag.Contradicted:
 		return 0, nil, dispFragmentConflict
 	}
+	next, b := s.whole(dgram)
+	return next, b, nil
+}
+
+// whole takes up the decoding behind the headers of dgram's first fragment.
+func (s *state) whole(dgram *defrag.Datagram[fragContext]) (Proto, []byte) {
 	c := &dgram.First
 	s.info = c.info&^(FragmentConflict) | Reassembled | s.info&BadIPSum
 	if dgram.Conflict {
@@ -94,7 +113,7 @@ func (s *state) fragment(next Proto, k defrag.Key, f defrag.Fragment) (Proto, []
 	s.ipID, s.ttl, s.macs, s.depth = c.ipID, c.ttl, c.macs, int(c.depth)
 	s.setVLANs(c.vlans)
 	s.missing, s.truncated = dgram.Missing, dgram.Snap
-	return c.next, dgram.Data, nil
+	return c.next, dgram.Data
 }
 
 // setVLANs makes the packet's VLAN stack stack i.

@@ -25,7 +25,10 @@ func stepMPLS(s *state, b []byte) (Proto, []byte, error) {
 	case len(b) == 0:
 		return 0, nil, DispNonIP
 	case overUDP && !provesIP(b): // RFC 7510 has no header that could prove the guess
-		return 0, nil, DispUDP
+		if !provesFrame(b) && (b[0]>>4 != 0 || len(b) < 4 || !provesFrame(b[4:])) {
+			return 0, nil, DispUDP
+		}
+		return protoPseudowire, b, nil
 	case b[0]>>4 == 4 && (len(b) < 20 || b[0]&15 >= 5 && !(ipv4SumWrong(b[:20]) && s.d.plausibleEthernet(b))):
 		return protoIPv4, b, nil
 	case b[0]>>4 == 6 && !(len(b) >= 40 && s.d.table[IPProto(b[6])] == 0 && b[6] != 6 && s.d.plausibleEthernet(b)):
@@ -45,6 +48,22 @@ func provesIP(b []byte) bool {
 	}
 	hl := int(b[0]&15) * 4
 	return hl >= 20 && hl <= len(b) && fold(sum(b[:hl])) == 0xffff
+}
+
+// provesFrame reports whether b is surely an Ethernet frame: what it carries, behind any
+// VLAN tags, is surely an IP packet.
+func provesFrame(b []byte) bool {
+	const addresses, tag = 12, 4
+	for b = b[min(len(b), addresses):]; len(b) > tag; b = b[tag:] {
+		switch binary.BigEndian.Uint16(b) {
+		case 0x8100, 0x88a8:
+		case 0x0800, 0x86dd:
+			return provesIP(b[2:])
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // stepPseudowire reads an Ethernet pseudowire (RFC 4448), with or without its

@@ -77,7 +77,7 @@ const (
 	HasTS                             // TSVal is known
 	CutBySnaplen                      // Missing bytes were cut by the snap length
 	CutByMirror                       // Missing bytes were cut before the capture (caplen equals len)
-	Reassembled                       // put together from IP fragments
+	Reassembled                       // put together from fragments, of IP or IEEE 802.11
 	BadIPSum                          // a wrong IPv4 header checksum on the way
 	NoIPID                            // innermost IP is IPv6 or an atomic IPv4 header with id 0
 	FragmentConflict                  // Reassembled, and copies of some byte differed; the first is kept

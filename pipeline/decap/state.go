@@ -112,6 +112,8 @@ type state struct {
 	jumbo        bool        // IPv6 payload length 0
 	guess        Disposition // of the packet if a tunnel whose header proves little was none; 0 for no doubt
 	truncated    bool        // the capture cut the packet
+	lost         int         // bytes that the capture cut off the packet's end
+	wifiPad      bool        // 802.11 headers are padded
 	now          int64       // capture clock
 	info         Info
 	macs         [12]byte // destination, source
@@ -129,6 +131,7 @@ func (s *state) reset() {
 	s.haveIP, s.v6, s.jumbo, s.guess = false, false, false, 0
 	s.sport, s.dport = 0, 0
 	s.geneves, s.ngeneve = nil, 0
+	s.wifiPad = false
 	s.macs, s.tunnels, s.vlans, s.pieces = [12]byte{}, s.tunnels[:0], s.vlans[:0], s.pieces[:0]
 }
 

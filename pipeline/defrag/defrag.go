@@ -42,7 +42,7 @@ const (
 	// After so long without a fragment, other bytes at the same place are a new
 	// datagram with a used identification, and not an overlap; nanoseconds. A first
 	// fragment says so earlier than others. Tools that try overlaps send a fragment
-	// a second.
+	// a second. Copies of a whole datagram come sooner than reuseFirst.
 	reuseFirst = 2_000_000_000
 	reuseOther = 10_000_000_000
 	// entryCost is the memory of a datagram beside its bytes, estimated.
@@ -253,7 +253,7 @@ func (t *Table[C]) add(now int64, k Key, f *Fragment, c C) (out Datagram[C], _ S
 		}
 		return out, Oversize
 	}
-	if t.repeats(k, f) {
+	if t.repeats(now, k, f) {
 		t.counts.Duplicate++
 		return out, Held
 	}
@@ -305,14 +305,15 @@ func (t *Table[C]) add(now int64, k Key, f *Fragment, c C) (out Datagram[C], _ S
 }
 
 // repeats reports whether f is a copy of a part of a datagram handed out already.
-// A datagram that has other bytes there uses the identification again.
-func (t *Table[C]) repeats(k Key, f *Fragment) bool {
+// A datagram that has other bytes there uses the identification again, and so does one
+// that comes too late for a copy: many datagrams end in the same bytes.
+func (t *Table[C]) repeats(now int64, k Key, f *Fragment) bool {
 	d := t.done[k]
 	if d == nil {
 		return false
 	}
 	end := f.Offset + len(f.Data)
-	if end <= len(d.arena) && (f.More || f.cut() || end == d.total) && bytes.Equal(f.Data, d.arena[f.Offset:end]) {
+	if now-d.last <= reuseFirst && end <= len(d.arena) && (f.More || f.cut() || end == d.total) && bytes.Equal(f.Data, d.arena[f.Offset:end]) {
 		return true
 	}
 	t.forget(d)

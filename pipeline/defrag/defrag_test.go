@@ -296,6 +296,17 @@ func TestIdentificationsAreUsedAgain(t *testing.T) {
 		}
 		checkAccount(t, tab)
 	})
+	t.Run("by one that ends in the same bytes, seconds later and last fragment first", func(t *testing.T) {
+		tab := New[int](Options{})
+		same := append(bytes.Clone(b[:40]), a[40:]...)
+		tab.Add(0, key(1), frag(a, 0, 40), 0)
+		tab.Add(0, key(1), frag(a, 40, 100), 0)
+		tab.Add(4*second, key(1), frag(same, 40, 100), 0)
+		if d, status := tab.Add(4*second, key(1), frag(same, 0, 40), 0); status != Complete || !bytes.Equal(d.Data, same) || d.Conflict {
+			t.Errorf("Add = %d, %q, conflict %t", status, d.Data, d.Conflict)
+		}
+		checkAccount(t, tab)
+	})
 	t.Run("after an incomplete one, seconds later", func(t *testing.T) {
 		tab := New[int](Options{})
 		tab.Add(0, key(1), frag(a, 0, 40), 0)

@@ -23,13 +23,14 @@ type builder struct {
 	clock, step int64
 	fresh       bool // clock was just set: the next packet has it
 	conns       map[string]*conn
-	ipid        map[netip.Addr]uint16
+	ipid        map[counter]uint16
+	counting    string // key of the connection whose packets are being written
 	held        []held
 	out         []Packet
 }
 
 func newBuilder() *builder {
-	return &builder{clock: DefaultStart, step: 1e6, conns: map[string]*conn{}, ipid: map[netip.Addr]uint16{}}
+	return &builder{clock: DefaultStart, step: 1e6, conns: map[string]*conn{}, ipid: map[counter]uint16{}}
 }
 
 // segment is one transport packet of a line before headers below it.
@@ -191,6 +192,7 @@ func (b *builder) conn(l *line) (c *conn, side int, isNew bool) {
 			}
 		}
 	}
+	b.counting = key
 	c, ok := b.conns[key]
 	if !ok {
 		c = &conn{ends: [2]netip.AddrPort{l.src, l.dst}, isn: [2]uint32{1000, 5000}, next: [2]uint32{1001, 5001}}

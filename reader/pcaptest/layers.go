@@ -345,10 +345,19 @@ func etherType(a netip.Addr) uint16 {
 	return typeIPv6
 }
 
+// A counter numbers the IP packets of one sender in one connection, as many hosts do.
+// Copies of a connection at another tap, written as a connection of its own, are
+// numbered alike.
+type counter struct {
+	conn string
+	src  netip.Addr
+}
+
 // ip returns the IP packet around body, or its fragments of frag bytes.
 func (b *builder) ip(src, dst netip.Addr, proto uint8, body []byte, f ipFields, frag int) [][]byte {
-	b.ipid[src]++
-	id := uint32(b.ipid[src])
+	n := counter{b.counting, src}
+	b.ipid[n]++
+	id := uint32(b.ipid[n])
 	if f.id >= 0 {
 		id = uint32(f.id)
 	}
