@@ -77,6 +77,9 @@ type Limits struct {
 // Env is what the worker gives its parsers.
 type Env struct {
 	Limits Limits
+	// Counting says that pairs are counted and seen by nobody: what says nothing of
+	// their state, anomalies and what follows them need not be in them.
+	Counting bool
 	// NewPair returns an empty pair.
 	NewPair func() *exchange.Pair
 	// Emit takes over a finished pair of the connection.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"io"
 	"mime"
+	"mime/multipart"
 	"net/url"
 	"slices"
 	"strings"
@@ -110,6 +112,9 @@ type graphqlRequest struct {
 func graphqlCall(r *exchange.Request) exchange.Call {
 	var list []graphqlRequest
 	body := r.Body[:min(len(r.Body), maxCall)]
+	if part := operationsPart(r.ContentType, body); part != nil {
+		body = part
+	}
 	switch {
 	case len(body) == 0:
 		q, _ := url.ParseQuery(r.Query)
@@ -140,6 +145,66 @@ func graphqlCall(r *exchange.Request) exchange.Call {
 	}
 	c.Operation, c.Type = strings.Join(names, ","), strings.Join(types, ",")
 	return c
+}
+
+// operationsPart returns the part called operations of a form with files, which holds
+// what is the body elsewhere (the GraphQL multipart request convention); nil for none.
+func operationsPart(contentType string, body []byte) []byte {
+	if !startsFold(contentType, "multipart/form-data") {
+		return nil
+	}
+	_, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return nil
+	}
+	parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+	for range maxBatch {
+		p, err := parts.NextRawPart()
+		if err != nil {
+			break
+		}
+		if p.FormName() == "operations" {
+			b, _ := io.ReadAll(p)
+			return b
+		}
+	}
+	return nil
+}
+
+// isOperation reports whether b, the body of a request of JSON, calls a GraphQL operation:
+// its "query" is a document. Under a path that does not speak of GraphQL the document must
+// begin with a keyword, because queries of other languages may begin with a brace.
+func isOperation(mediaType, path string, b []byte) bool {
+	const key = `"query"`
+	if !fold(mediaType, "application/json") || !bytes.Contains(b[:min(len(b), 4<<10)], []byte(key)) || len(b) > maxCall {
+		return false
+	}
+	var list []graphqlRequest
+	if first := bytes.TrimLeft(b, " \t\r\n"); first[0] == '[' {
+		if json.Unmarshal(b, &list) != nil || len(list) == 0 {
+			return false
+		}
+	} else if list = make([]graphqlRequest, 1); json.Unmarshal(b, &list[0]) != nil {
+		return false
+	}
+	doc := strings.TrimSpace(list[0].Query)
+	for strings.HasPrefix(doc, "#") {
+		_, doc, _ = strings.Cut(doc, "\n")
+		doc = strings.TrimSpace(doc)
+	}
+	if !strings.HasSuffix(doc, "}") {
+		return false
+	}
+	word, rest := cutName(doc)
+	switch word {
+	case "query", "mutation", "subscription", "fragment":
+		_, rest = cutName(strings.TrimLeft(rest, " \t\r\n"))
+		rest = strings.TrimLeft(rest, " \t\r\n")
+		return word == "fragment" || rest[0] == '{' || rest[0] == '(' || rest[0] == '@'
+	case "":
+		return strings.Contains(path, "/graphql") && doc[0] == '{'
+	}
+	return false
 }
 
 // operation returns type and name of the operation of a GraphQL document that is called

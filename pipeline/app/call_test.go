@@ -23,6 +23,18 @@ func TestCalls(t *testing.T) {
 		{name: "GraphQL in a batch", path: "/graphql", contentType: "application/json", body: `[{"query":"query A { a }"},{"query":"mutation B { b }"}]`, want: "graphql A,B/query,mutation//2"},
 		{name: "GraphQL by a stored query", path: "/graphql", contentType: "application/json", body: `{"operationName":"P","extensions":{}}`, want: "graphql P///1"},
 		{name: "GraphQL that is cut", path: "/graphql", contentType: "application/json", body: `{"query":"query A`, want: "graphql ///0"},
+		{name: "GraphQL in a form with files", path: "/graphql", contentType: "multipart/form-data; boundary=b",
+			body: "--b\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{\"query\":\"mutation U { u }\"}\r\n--b--\r\n",
+			want: "graphql U/mutation//1"},
+		{name: "a form under the path of GraphQL", path: "/graphql", contentType: "multipart/form-data; boundary=b", body: "--b--\r\n", want: "graphql ///0"},
+		{name: "GraphQL under another path", path: "/api", contentType: "application/json; charset=utf-8", body: `{"query":"# Q\n query Q($a: Int) { a(n: $a) }"}`, want: "graphql Q/query//1"},
+		{name: "GraphQL in a batch under another path", path: "/api", contentType: "application/json", body: ` [{"query":"mutation { b }"}]`, want: "graphql /mutation//1"},
+		{name: "GraphQL without a word below its path", path: "/graphql/v1", contentType: "application/json", body: `{"query":"{ me }"}`, want: "graphql /query//1"},
+		{name: "a query of braces in another language", path: "/api", contentType: "application/json", body: `{"query":"{name: 1}"}`, want: "rest"},
+		{name: "a query of words", path: "/search", contentType: "application/json", body: `{"query":"query planner {"}`, want: "rest"},
+		{name: "words that end in a brace", path: "/search", contentType: "application/json", body: `{"query":"query planner for {x}"}`, want: "rest"},
+		{name: "a query that is an object", path: "/_search", contentType: "application/json", body: `{"query":{"match_all":{}}}`, want: "rest"},
+		{name: "an empty list with the word", path: "/x", contentType: "application/json", body: `[ "query" ]`, want: "rest"},
 		{name: "SOAP 1.1", path: "/s", contentType: "text/xml", soapAction: `"urn:get"`, want: "soap urn:get//1.1/1"},
 		{name: "SOAP 1.2", path: "/s", contentType: `application/soap+xml; charset=utf-8; action="urn:put"`, want: "soap urn:put//1.2/1"},
 		{name: "SOAP without an action", path: "/s", contentType: "text/xml; charset=utf-8",
@@ -51,6 +63,9 @@ func TestCalls(t *testing.T) {
 func FuzzCall(f *testing.F) {
 	f.Add("/graphql", "query=%7Ba%7D", "application/json", []byte(`[{"query":"fragment F on T { a } query Q { b }"}]`))
 	f.Add("/s", "", "text/xml", []byte(`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><a/>`))
+	f.Add("/api", "", "application/json", []byte(`{"query":"subscription @x { a }"}`))
+	f.Add("/api", "", "application/json", []byte(`[{"query":"fragment }"}]`))
+	f.Add("/graphql", "", "multipart/form-data; boundary=b", []byte("--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{}\r\n--b--"))
 	f.Add("/a/graphql", "", "application/graphql", []byte(`"""x""" query # "`))
 	f.Fuzz(func(t *testing.T, path, query, contentType string, body []byte) {
 		p := &exchange.Pair{}

@@ -46,6 +46,7 @@ func (m *Message) own() {
 	if m.Alt != nil {
 		alt := *m.Alt
 		alt.Framing = strings.Clone(alt.Framing)
+		alt.Body, alt.StartLines = slices.Clone(alt.Body), cloneStrings(alt.StartLines)
 		m.Alt = &alt
 	}
 	if !m.Shared {

@@ -160,8 +160,11 @@ type AltFraming struct {
 	Framing    string
 	BodySize   int64 // bytes, before content decoding; -1 where the capture does not tell
 	BodySHA256 [32]byte
-	Hashed     bool  // BodySHA256 is set
-	Next       int64 // stream offset where the next message would begin; -1 unknown
+	Hashed     bool   // BodySHA256 is set
+	Body       []byte // the stored beginning of it
+	Next       int64  // stream offset where the next message would begin; -1 unknown
+	// StartLines are those of messages that only this reading finds, behind its body.
+	StartLines []string
 }
 
 // Framings of a body.

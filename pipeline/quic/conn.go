@@ -63,6 +63,8 @@ type side struct {
 	prev, next *tls.PacketKey // of 1-RTT: before and after the key update
 	phase      byte
 	early      *tls.PacketKey // 0-RTT
+	segment    int            // size of the datagrams that stand in one packet of the capture; 0: none did
+	searches   int            // for segment, in vain
 }
 
 // A Conn reads one connection.
@@ -186,10 +188,16 @@ func (s *side) learn(id []byte) {
 	}
 }
 
-// Datagram takes the payload of a datagram.
+// Datagram takes the payload of a datagram, or of several of one size that the capturing
+// host had not divided yet.
 func (c *Conn) Datagram(d exchange.Dir, at packet.Pos, b []byte) {
 	c.fed += int64(len(b))
-	for len(b) > 0 {
+	c.packets(d, at, b)
+}
+
+// packets takes the packets of a datagram.
+func (c *Conn) packets(d exchange.Dir, at packet.Pos, b []byte) {
+	for all := len(b); len(b) > 0; {
 		n := len(b)
 		if isLong(b) {
 			h, ok := parseLong(b)
@@ -202,7 +210,7 @@ func (c *Conn) Datagram(d exchange.Dir, at packet.Pos, b []byte) {
 		} else if b[0]&fixedBit == 0 && len(bytes.TrimLeft(b, "\x00")) == 0 {
 			c.tally.TLSOverhead += int64(n) // some pad datagrams behind their packets
 		} else {
-			c.short(d, at, b)
+			n = c.short(d, at, b, all-n)
 		}
 		b = b[n:]
 	}
@@ -303,33 +311,78 @@ func (c *Conn) heard(d exchange.Dir, h *header) {
 	other.idLen = len(h.src)
 }
 
-// short takes a packet with a short header, which goes to the end of its datagram.
-func (c *Conn) short(d exchange.Dir, at packet.Pos, p []byte) {
+// short takes a packet with a short header, which goes to the end of its datagram: of p,
+// or of what stands in p with others. off bytes stood before it in the same packet of the
+// capture. It returns how many bytes it took.
+func (c *Conn) short(d exchange.Dir, at packet.Pos, p []byte, off int) int {
 	s := &c.sides[d]
 	sp := &s.spaces[appSpace]
 	if sp.key == nil {
 		keys := c.hello.Keys(c.version, d, tls.LevelApplication)
 		if len(keys) == 0 {
 			c.wait(d, at, p)
-			return
+			return len(p)
 		}
 		sp.key = keys[0]
 		s.next = sp.key.Next()
 	}
 	if s.idLen >= 0 {
-		if !c.openShort(d, at, p, 1+s.idLen) {
-			c.tally.TLS += int64(len(p))
+		if c.openShort(d, at, p, 1+s.idLen) {
+			return len(p)
 		}
-		return
+		if n := c.segmented(d, at, p, off); n > 0 {
+			return n
+		}
+		c.tally.TLS += int64(len(p))
+		return len(p)
 	}
 	for n := 0; n <= maxID && c.failed < maxFailed; n++ {
 		if c.openShort(d, at, p, 1+n) {
 			s.idLen = n
-			return
+			return len(p)
 		}
 	}
 	c.failed++
 	c.tally.TLS += int64(len(p))
+	return len(p)
+}
+
+const (
+	// minSegment and maxSegment are the sizes of datagrams that are looked for inside a
+	// larger one, bytes: what every path of QUIC carries (RFC 9000, section 14), and what
+	// Ethernet does.
+	minSegment, maxSegment = 1200, 1500
+	// maxSearches bounds how often a size is looked for in vain.
+	maxSearches = 64
+)
+
+// segmented opens a packet that ends before p does: hosts capture datagrams before the
+// network card divides them (UDP segmentation offload), or after the kernel has put them
+// together. All but the last have one size. It returns the length of the packet, 0 for none.
+func (c *Conn) segmented(d exchange.Dir, at packet.Pos, p []byte, off int) int {
+	s := &c.sides[d]
+	try := func(size int) int {
+		if n := size - off%size; n < len(p) && c.openShort(d, at, p[:n], 1+s.idLen) {
+			return n
+		}
+		return 0
+	}
+	if s.segment > 0 {
+		if n := try(s.segment); n > 0 {
+			return n
+		}
+	}
+	if off+len(p) <= minSegment || s.searches >= maxSearches {
+		return 0
+	}
+	for size := minSegment; size <= min(maxSegment, off+len(p)-1); size++ {
+		if n := try(size); n > 0 {
+			s.segment, s.searches = size, 0
+			return n
+		}
+	}
+	s.searches++
+	return 0
 }
 
 // maxFailed bounds how many packets are tried with connection IDs of every length.
@@ -402,13 +455,7 @@ func (c *Conn) replay() {
 	list := c.pending
 	c.pending, c.waits = nil, 0
 	for _, p := range list {
-		if isLong(p.b) {
-			if h, ok := parseLong(p.b); ok {
-				c.long(p.d, p.at, p.b, &h)
-				continue
-			}
-		}
-		c.short(p.d, p.at, p.b)
+		c.packets(p.d, p.at, p.b)
 	}
 }
 

@@ -164,6 +164,18 @@ func decodeNumber(newest, truncated int64, bits int) int64 {
 	return n
 }
 
+// FirstID returns the connection ID that the client has chosen for the server, of a
+// datagram that begins a connection; nil for another.
+func FirstID(b []byte) []byte {
+	if !MayBegin(b) {
+		return nil
+	}
+	if h, ok := parseLong(b); ok && h.typ == initial {
+		return h.dst
+	}
+	return nil
+}
+
 // Begins reports whether a datagram begins a connection beyond doubt: it is led by an
 // Initial packet of a client that opens with the keys that its own connection ID gives.
 func Begins(b []byte) bool {

@@ -264,7 +264,9 @@ type told struct {
 	pairs []string // sorted; as a recording has them
 	rows  []string // everything, in order
 	flows []*exchange.Flow
-	stats *pipeline.Stats
+	// vantages is how many each pair has.
+	vantages []int
+	stats    *pipeline.Stats
 }
 
 // extract reads a capture, with the secrets of a key log.
@@ -284,6 +286,7 @@ func extract(t testing.TB, path, keys string, opt pipeline.Options) (out told) {
 		defer b.Release()
 		for _, p := range b.Pairs {
 			out.pairs = append(out.pairs, strings.Clone(fmt.Sprintf("%s %s %s %d %d %d", p.Request.Method, p.Request.Target, p.Request.Host, p.Request.BodySize, p.Response.Status, p.Response.BodySize)))
+			out.vantages = append(out.vantages, len(p.Vantages))
 			var interim []string
 			for _, i := range p.Response.Interim {
 				interim = append(interim, fmt.Sprint(i.Status, i.Headers))

@@ -18,8 +18,8 @@ type ccmMode struct {
 
 var errOpen = errors.New("tls: a record does not open")
 
-// open appends the plaintext of sealed to dst.
-func (c *ccmMode) open(dst, nonce, sealed, aad []byte) ([]byte, error) {
+// Open appends the plaintext of sealed to dst.
+func (c *ccmMode) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
 	if len(sealed) < c.tag || len(nonce) != 12 || len(aad) >= 0xff00 {
 		return nil, errOpen
 	}

@@ -29,6 +29,11 @@ const (
 // may add (RFC 5246, section 6.2.3).
 const maxPayload = 1<<14 + 2048
 
+// An unsealer is the half of a cipher.AEAD that opens.
+type unsealer interface {
+	Open(dst, nonce, sealed, aad []byte) ([]byte, error)
+}
+
 // An opener opens the records of one direction under one set of keys.
 type opener struct {
 	version uint16
@@ -38,8 +43,7 @@ type opener struct {
 	brief   bool // it is for a handshake: few records
 	iv      [12]byte
 	ivLen   int // of iv that is fixed; the rest stands in the record
-	aead    cipher.AEAD
-	ccm     *ccmMode
+	aead    unsealer
 
 	block  cipher.Block
 	cbc    cipher.BlockMode
@@ -118,8 +122,8 @@ func (o *opener) setKey(s suite, key []byte) bool {
 	if err == nil && s.bulk == gcm {
 		o.aead, err = cipher.NewGCM(o.block)
 	}
-	if s.bulk == ccm {
-		o.ccm = &ccmMode{block: o.block, tag: s.tag}
+	if err == nil && s.bulk == ccm {
+		o.aead = &ccmMode{block: o.block, tag: s.tag}
 	}
 	if err == nil && (s.bulk == aesCBC || s.bulk == desCBC) {
 		o.cbc = cipher.NewCBCDecrypter(o.block, o.last[:o.block.BlockSize()])
@@ -159,7 +163,7 @@ func (o *opener) overhead() int {
 func (o *opener) open(dst, rec []byte, seq uint64) (plain []byte, typ byte, ok bool) {
 	payload := rec[headerLen:]
 	switch {
-	case o.aead != nil || o.ccm != nil:
+	case o.aead != nil:
 		plain, typ, ok = o.openAEAD(dst, rec, payload, seq)
 	case o.cbc != nil:
 		plain, ok = o.openCBC(dst, rec, payload, seq)
@@ -191,13 +195,7 @@ func (o *opener) openAEAD(dst, rec, payload []byte, seq uint64) ([]byte, byte, b
 		n := len(sealed) - o.tag
 		aad = append(aad, rec[0], rec[1], rec[2], byte(n>>8), byte(n))
 	}
-	var err error
-	var plain []byte
-	if o.ccm != nil {
-		plain, err = o.ccm.open(dst, o.nonce[:], sealed, aad)
-	} else {
-		plain, err = o.aead.Open(dst, o.nonce[:], sealed, aad)
-	}
+	plain, err := o.aead.Open(dst, o.nonce[:], sealed, aad)
 	if err != nil {
 		return nil, 0, false
 	}

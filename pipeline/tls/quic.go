@@ -53,7 +53,7 @@ type PacketKey struct {
 	labels *quicLabels
 	suite  suite
 	secret []byte
-	aead   cipher.AEAD
+	aead   unsealer
 	iv     [12]byte
 	block  cipher.Block // of header protection with AES
 	stream []byte       // key of header protection with ChaCha20
@@ -82,17 +82,21 @@ func InitialKeys(version uint32, id []byte) *[2]*PacketKey {
 }
 
 // newPacketKey derives key, IV and header protection from a secret (RFC 9001, section
-// 5.1). It returns nil for a suite that QUIC does not use.
+// 5.1). It returns nil for a suite that QUIC does not use: a tag of 8 bytes is not
+// allowed (section 5.3).
 func newPacketKey(l *quicLabels, s suite, secret []byte) *PacketKey {
 	k := &PacketKey{labels: l, suite: s}
+	if s.tag != 16 {
+		return nil
+	}
 	hp := expandLabel(s.hash, secret, l.hp, s.key)
 	switch s.bulk {
-	case gcm:
+	case gcm, ccm:
 		k.block, _ = aes.NewCipher(hp)
 	case chacha:
 		k.stream = hp
 	default:
-		return nil // AES-CCM is allowed and not in use
+		return nil
 	}
 	if !k.set(secret) {
 		return nil
@@ -259,7 +263,7 @@ func (h *Handshake) Keys(version uint32, d exchange.Dir, level Level) (list []*P
 		return nil
 	case level == LevelEarly:
 		// Those of the ticket, which the capture does not tell.
-		suites = []suite{suiteOf(0x1301), suiteOf(0x1302), suiteOf(0x1303)}
+		suites = []suite{suiteOf(0x1301), suiteOf(0x1302), suiteOf(0x1303), suiteOf(0x1304)}
 	case !h.hasServer:
 		return nil
 	}

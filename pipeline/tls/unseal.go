@@ -10,9 +10,10 @@ import (
 
 // trialBudget is how many bytes of ciphertext one direction may try in vain before
 // it is given up; every record adds trialFactor times its length. So the work that
-// hostile records can cause stays in proportion to them.
+// hostile records can cause stays in proportion to them. What is searched for records
+// adds nothing: candidates may overlap.
 const (
-	trialBudget = 256 << 10
+	trialBudget = 1 << 20
 	trialFactor = 16
 )
 
@@ -149,7 +150,9 @@ func (c *Conn) key13(d exchange.Dir, e epoch, s suite) *opener {
 // unseal opens a record under the keys and the number it most likely has, then,
 // behind a hole, under those it may have. It leaves the keys that fit in s.
 func (c *Conn) unseal(d exchange.Dir, s *side, rec, dst []byte) (plain []byte, typ byte, seq uint64, ok bool) {
-	s.budget += trialFactor * int64(len(rec))
+	if s.mode != searching {
+		s.budget += trialFactor * int64(len(rec))
+	}
 	if c.version == versionTLS13 || c.version == 0 {
 		return c.unseal13(d, s, rec, dst)
 	}
@@ -259,6 +262,10 @@ func (c *Conn) try(s *side, o *opener, seq uint64, rec, dst []byte) (plain []byt
 		}
 		return ok
 	}
+	floor := int64(0)
+	if s.mode == searching {
+		floor = s.budget / 2 // ciphertext may look like a record: more of them may come
+	}
 	likely := seq
 	if o == s.open || !o.tls13 {
 		likely += s.failed
@@ -287,13 +294,13 @@ func (c *Conn) try(s *side, o *opener, seq uint64, rec, dst []byte) (plain []byt
 	if o.brief {
 		window = near
 	}
-	for n := seq; n <= seq+near && s.budget > 0; n++ {
+	for n := seq; n <= seq+near && s.budget > floor; n++ {
 		if n != likely && once(n) {
 			return plain, typ, at, true
 		}
 	}
 	if s.failed > near { // many records passed before the keys were known
-		for n := seq + s.failed; n > seq+near && n+16 > seq+s.failed && s.budget > 0; n-- {
+		for n := seq + s.failed; n > seq+near && n+16 > seq+s.failed && s.budget > floor; n-- {
 			if n != likely && once(n) {
 				return plain, typ, at, true
 			}
@@ -301,13 +308,13 @@ func (c *Conn) try(s *side, o *opener, seq uint64, rec, dst []byte) (plain []byt
 	}
 	if s.records > 0 && !s.unsure && o == s.open { // records like those before
 		guess := seq + uint64(s.hole*s.records/max(s.length, 1))
-		for n := max(guess, seq+near+9) - 8; n < guess+8 && s.budget > 0; n++ {
+		for n := max(guess, seq+near+9) - 8; n < guess+8 && s.budget > floor; n++ {
 			if once(n) {
 				return plain, typ, at, true
 			}
 		}
 	}
-	for n := seq + near + 1; n <= seq+window && s.budget > 0; n++ {
+	for n := seq + near + 1; n <= seq+window && s.budget > floor; n++ {
 		if n != likely && once(n) {
 			return plain, typ, at, true
 		}
@@ -442,6 +449,7 @@ func (c *Conn) found(d exchange.Dir, s *side, rec []byte, parts []part) bool {
 	if !ok {
 		return false
 	}
+	s.budget += trialFactor * int64(len(rec))
 	c.opened(d, s, &before, seq, mine[0].at, int64(len(rec)))
 	c.use(d, s, rec, mine, plain, typ)
 	return true

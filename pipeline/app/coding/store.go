@@ -67,5 +67,13 @@ func (s *Store) Reset() {
 	s.Data, s.Size, s.sha = s.Data[:0], 0, nil
 }
 
+// codedFrom is how many bytes of a compressed message are kept in any case.
+const codedFrom = 1 << 20
+
+// CodedLimit returns how many bytes of a compressed message are to be kept so that one of
+// limit bytes can be decompressed, also where compression has made it longer, as it does
+// with what is compressed already.
+func CodedLimit(limit int64) int64 { return max(codedFrom, limit+limit/8) }
+
 // maxKept bounds the memory that an idle Store keeps, bytes.
 const maxKept = 64 << 10

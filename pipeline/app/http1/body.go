@@ -107,7 +107,7 @@ func (c *Conn) bodyGap(s *side, n int64, reason string) {
 // endBody fills in what is known of the body at its end; bad says that it is not
 // whole. The bytes are kept for as long as the pair needs them: until the call
 // returns, where now is true.
-func (c *Conn) endBody(s *side, bad, now bool) {
+func (c *Conn) endBody(d exchange.Dir, s *side, bad, now bool) {
 	m := s.msg
 	lim := &c.env.Limits
 	s.endEvents()
@@ -115,7 +115,7 @@ func (c *Conn) endBody(s *side, bad, now bool) {
 		return
 	}
 	defer c.giveBack(s)
-	c.endAlt(s, bad)
+	c.endAlt(d, s, bad)
 	m.BodyWireSize = s.wire
 	whole := !bad && len(m.Gaps) == 0
 	if s.coded && strings.IndexByte(m.ContentEncoding, ',') > 0 && len(coding.List(m.ContentEncoding)) > 1 {
@@ -181,7 +181,6 @@ func (c *Conn) decodeBody(s *side, whole, now bool) {
 	lim := &c.env.Limits
 	var out *coding.Store
 	var how coding.Outcome
-	streamed := s.stream
 	if s.stream != nil {
 		out, how = s.stream.Finish()
 		s.stream = nil
@@ -203,7 +202,7 @@ func (c *Conn) decodeBody(s *side, whole, now bool) {
 		}
 	}
 	plain := how
-	if whole && how != coding.Decoded && streamed == nil && s.store.Whole() {
+	if whole && how != coding.Decoded && s.store.Whole() {
 		out, how = c.corrected(s, out, how)
 	}
 	a := &s.pair.Anomalies
@@ -270,7 +269,7 @@ func (c *Conn) keepBody(s *side, st *coding.Store, now bool) {
 func (c *Conn) done(d exchange.Dir, s *side, at packet.Pos, bad bool) {
 	m := s.meta
 	now := d == exchange.ToClient && (m.reqDone || !m.pair.Request.Present) || d == exchange.ToServer && m.respDone
-	c.endBody(s, bad, now)
+	c.endBody(d, s, bad, now)
 	c.finish(d, s, bad)
 	s.state, s.part = atStart, s.part[:0]
 	if c.next != nil {

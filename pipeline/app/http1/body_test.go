@@ -72,6 +72,9 @@ func TestBodies(t *testing.T) {
 		{name: "large and coded with brotli", coding: "br", sent: pack("br", big), limit: 8 << 20, stored: big, size: 4 << 20},
 		{name: "large, coded, and over the decoding limit", coding: "gzip", sent: pack("gzip", big), decode: 3 << 20, stored: pack("gzip", big)[:1<<20],
 			size: int64(len(pack("gzip", big))), anomalies: "body_limit decode_limit"},
+		{name: "large, and coded once instead of twice", coding: "gzip, gzip", sent: pack("gzip", big), limit: 8 << 20, stored: big, size: 4 << 20, anomalies: "ce_mismatch stacked_coding"},
+		{name: "large, in odd words", coding: "x_gzip;", sent: pack("gzip", big), limit: 8 << 20, stored: big, size: 4 << 20, anomalies: "ce_mismatch"},
+		{name: "large, without its trailer", coding: "gzip", sent: pack("gzip", big)[:len(pack("gzip", big))-8], limit: 8 << 20, stored: big, size: 4 << 20, anomalies: "gzip_bad_trailer"},
 		{name: "large and not coded at all", coding: "gzip", sent: big, stored: big[:1<<20], size: 4 << 20, anomalies: "body_limit ce_mismatch"},
 	} {
 		for _, how := range []string{"length", "chunks"} {

@@ -57,6 +57,7 @@ type side struct {
 	key     uint64      // of the body in the memo
 	framing framing
 	alt     *alt   // the other reading of an ambiguous message; nil for none
+	after   *alt   // that of an earlier one, whose body goes on behind the message
 	from    int64  // stream offset of the message
 	bodyAt  int64  // and of its body
 	probed  bool   // the chunks were looked at before
@@ -92,9 +93,10 @@ type meta struct {
 	lastFile  int32
 	hasFile   bool
 	websocket bool
-	upgrade   bool // the request asks for another protocol
-	afterGap  bool // requests may be missing before this one
-	unsure    bool // and may be unanswered, so that order does not tell its response
+	upgrade   bool  // the request asks for another protocol
+	afterGap  bool  // requests may be missing before this one
+	unsure    bool  // and may be unanswered, so that order does not tell its response
+	hiddenAt  int64 // where in the request stream a hole before it begins that may hold others; -1 for none
 }
 
 // Conn reads one connection.
@@ -111,9 +113,12 @@ type Conn struct {
 	held    int64 // bytes of bodies that open pairs own
 	reqGap  bool  // requests may have been lost since the last response was paired
 	respGap bool  // responses may have been lost
-	hidden  bool  // the gap holds a request for certain
-	piped   bool  // the client was seen to pipeline
-	matched bool  // a response that had its request has just ended
+	hidden  bool  // the gap is long enough to hold a request
+	// hiddenAt is where in the request stream that gap begins.
+	hiddenAt int64
+	heard    int64 // where in the request stream the next bytes are to begin
+	piped    bool  // the client was seen to pipeline
+	matched  bool  // a response that had its request has just ended
 	// answered is where in the response stream the last response ended that had its request.
 	answered int64
 	ended    bool
@@ -169,6 +174,7 @@ func (c *Conn) Memory() int64 {
 		if s.events != nil {
 			n += s.events.Memory()
 		}
+		n += s.alt.memory() + s.after.memory()
 	}
 	if c.next != nil {
 		n += c.next.Memory()
@@ -182,8 +188,14 @@ func (c *Conn) Data(d exchange.Dir, at packet.Pos, b []byte) {
 	if o := &c.sides[d.Reverse()]; o.pending || o.state >= inDoubt {
 		c.otherSpoke(d.Reverse(), o, at)
 	}
+	if d == exchange.ToServer {
+		c.heard = at.Offset + int64(len(b))
+	}
 	for first := true; len(b) > 0; first = false {
 		n := len(b)
+		if s.after != nil {
+			s.follow(at.Offset, b)
+		}
 		if s.eatCR && s.state != inHead {
 			if b = c.lastCR(s, b); len(b) == 0 {
 				return

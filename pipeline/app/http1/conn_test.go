@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -195,6 +196,36 @@ func TestGaps(t *testing.T) {
 			complete GET /a -> 200 "ok"
 			response_only -> 200 "b's"
 			complete GET /c -> 200 "c's"`, anomalies: "resynchronized"},
+		{name: "a response behind a hole, while a missing request may be the one it answers", moves: []move{c(get).knowing(0), cGap(28), sGap(40),
+			s(okB).knowing(int64(len(get)) + 28)}, want: `
+			response_only -> 200 "b's"
+			request_only GET /a ->`, anomalies: "resynchronized"},
+		{name: "a response behind a hole, sent before the missing request came", moves: []move{c(get).knowing(0), cGap(28), sGap(40),
+			s(okB).knowing(int64(len(get)))}, want: `
+			complete GET /a -> 200 "b's"`, anomalies: "resynchronized"},
+		{name: "a response behind a hole, and bytes of the client that have not come yet", moves: []move{c(get).knowing(0), sGap(40),
+			s(okB).knowing(int64(len(get)) + 28)}, want: `
+			response_only -> 200 "b's"
+			request_only GET /a ->`, anomalies: "resynchronized"},
+		{name: "requests behind one that is missing, and its body", moves: []move{c("POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc").knowing(0),
+			cGap(60), c(getC).knowing(0), sGap(40), s(okB).knowing(1000)}, want: `
+			response_only -> 200 "b's"
+			partial POST /p "abc"/9 lost[3+6] ->
+			request_only GET /c ->`, anomalies: "lost_segment resynchronized"},
+		{name: "a response that may be to a request behind one whose head is cut", moves: []move{c("GET /a HTTP/1.1\r\nHo").knowing(0), cGap(60), sGap(40),
+			s(okB).knowing(77)}, want: `
+			response_only -> 200 "b's"
+			partial GET /a ->`, anomalies: "lost_segment resynchronized"},
+		{name: "a response to nothing known, with the next where its body would be", moves: []move{s(long("30") + okB + okC)}, want: `
+			response_only -> 200
+			response_only -> 200 "b's"
+			response_only -> 200 "c's"`},
+		{name: "a response to nothing known, and a client that does not wait for its body", moves: []move{s(long("30")), c(getB), s(okB)}, want: `
+			response_only -> 200
+			complete GET /b -> 200 "b's"`},
+		{name: "a response to nothing known that holds a response", moves: []move{s("HTTP/1.1 200 OK\r\nContent-Type: message/http\r\nContent-Length: " +
+			strconv.Itoa(len(okB)) + "\r\n\r\n" + okB)}, want: `
+			response_only -> 200 ` + strconv.Quote(okB) + ``},
 		{name: "the end of a request's body and no more", moves: []move{c("POST /p HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc"), cGap(3), s(ok2), c(getB), s(okB)}, want: `
 			partial POST /p "abc"/6 lost[3+3] -> 200 "ok"
 			complete GET /b -> 200 "b's"`, anomalies: "lost_segment"},

@@ -36,7 +36,10 @@ func DetectRequest(b []byte) Verdict {
 		}
 		return No
 	}
-	if n == 0 || n == 32 || b[n] != ' ' && b[n] != '\t' {
+	switch {
+	case n > 0 && loneMethod(b):
+		return More // the answer will tell
+	case n == 0 || n == 32 || b[n] != ' ' && b[n] != '\t':
 		return No
 	}
 	method := b[:n]
@@ -78,6 +81,21 @@ func DetectRequest(b []byte) Verdict {
 		return Yes
 	}
 	return No
+}
+
+// loneMethod reports whether b begins with a line that holds a known method and nothing
+// else, and what follows, if anything does, may be the rest of a head. Scanners send that;
+// but other protocols have commands of the same names, such as POST of NNTP.
+func loneMethod(b []byte) bool {
+	line, rest := nextLine(b)
+	if !isKnownMethod(bytes.TrimRight(line, " \t\r\n")) || line[len(line)-1] != '\n' && line[len(line)-1] != '\r' {
+		return false
+	}
+	if len(rest) == 0 {
+		return true
+	}
+	line, _ = nextLine(rest)
+	return len(trimEOL(line)) == 0 || bytes.IndexByte(line, ':') > 0
 }
 
 // foreignVersion reports whether a request line ends in the version of another
@@ -243,7 +261,7 @@ func startLine(d exchange.Dir, line []byte) bool {
 	if d == exchange.ToClient {
 		return DetectResponse(line) == Yes
 	}
-	if DetectRequest(line) == Yes {
+	if DetectRequest(line) == Yes || loneMethod(line) {
 		return true
 	}
 	n := 0

@@ -109,6 +109,9 @@ func (c *Conn) headCut(d exchange.Dir, s *side, at packet.Pos) {
 		return
 	}
 	c.parseCut(d, s)
+	if s.over > 0 {
+		s.pair.Anomalies.Add(exchange.AnomalyHeadLimit)
+	}
 	if d == exchange.ToServer {
 		s.meta.setMethod()
 	} else if st := s.pair.Response.Status; st >= 100 && st < 200 && st != 101 {

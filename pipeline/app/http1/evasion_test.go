@@ -43,7 +43,7 @@ func found(k *http1test.Case, pairs []*exchange.Pair) string {
 		switch {
 		case string(m.Body) == k.Want && q.Request.Present:
 			return "body"
-		case k.Alt && m.Alt != nil && m.Alt.Hashed && m.Alt.BodySHA256 == sum:
+		case k.Alt && m.Alt != nil && string(m.Alt.Body) == k.Want && m.Alt.Hashed && m.Alt.BodySHA256 == sum:
 			how = "alt"
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"recap/pipeline/app"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -69,9 +70,29 @@ func (c *Conn) responseBody(s *side, at packet.Pos) {
 			return
 		}
 		c.done(exchange.ToClient, s, at, false)
+	case c.mayAnswerHead(s):
+		s.state = inDoubt
 	default:
 		c.beginFramed(exchange.ToClient, s, at)
 	}
+}
+
+// mayAnswerHead reports whether the response may be one to HEAD for all that is known:
+// its request is not in the capture, and a length is announced.
+func (c *Conn) mayAnswerHead(s *side) bool {
+	f, m, st := &s.framing, s.msg, s.pair.Response.Status
+	return !s.pair.Request.Present && st >= 200 && st != 204 && st != 304 && f.n == 1 && f.lengths[0] > 0 && !f.claimed() &&
+		!app.TypeIs(m.ContentType, "application/http") && !app.TypeIs(m.ContentType, "message/http")
+}
+
+// answerHead ends a response that is taken for one to HEAD, and notes the other reading.
+func (c *Conn) answerHead(s *side, at packet.Pos) {
+	n := s.framing.lengths[0]
+	s.msg.Alt = &exchange.AltFraming{Framing: exchange.FramingLength, BodySize: n, Next: -1}
+	if s.bodyAt >= 0 {
+		s.msg.Alt.Next = s.bodyAt + n
+	}
+	c.bodiless(s, at)
 }
 
 // bodiless ends a response that may not have a body, and has none.
@@ -84,12 +105,22 @@ func (c *Conn) bodiless(s *side, at packet.Pos) {
 }
 
 // doubt decides on b, all that follows a response that may have no body but announces
-// one (RFC 9112, section 6.3): some senders do send it.
+// one (RFC 9112, section 6.3): some senders do send it, and where the request is not
+// known it is the rule.
 func (c *Conn) doubt(s *side, at packet.Pos, b []byte, last bool) []byte {
+	unknown := c.mayAnswerHead(s)
 	switch v := DetectResponse(b); {
 	case v == More && !last:
 		s.part = b
 		return nil
+	case unknown:
+		if v == Yes && StrictStart(exchange.ToClient, b) { // where its body would be, the next response is
+			c.answerHead(s, at)
+			return b
+		}
+		c.touchHeld(s)
+		c.beginFramed(exchange.ToClient, s, at)
+		return b
 	case v != No:
 		c.bodiless(s, at)
 		return b

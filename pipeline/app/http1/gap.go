@@ -7,11 +7,13 @@ import (
 
 // Gap implements app.Parser.
 func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
-	const least = len("GET / HTTP/1.1\n\n") // no message is shorter
 	s := &c.sides[d]
+	if d == exchange.ToServer && n > 0 {
+		c.heard = at.Offset + n
+	}
 	for c.settle(d, s, at) {
 	}
-	over := n // what of the gap lies behind the message being read
+	over := n // what of the gap may lie behind the message being read
 	switch s.state {
 	case tunnel:
 		if c.next != nil {
@@ -31,6 +33,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		s.part = nil
 		s.gapped = true
 		c.missed(d)
+		c.hide(d, at, whole(n, reason))
 		return
 	case inLength, inChunk:
 		if n >= 0 && n <= s.remain {
@@ -43,8 +46,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 			}
 			return
 		}
-		over = 0
-		if n >= 0 && s.state == inLength {
+		if n >= 0 {
 			over = n - s.remain
 		}
 		c.bodyGap(s, s.remain, reason)
@@ -55,15 +57,33 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 	case inHead:
 		c.noteGap(s, reason)
 		c.headCut(d, s, at)
-		over = 0
+		over = whole(n, reason)
 	default:
 		c.noteGap(s, reason)
 		c.done(d, s, at, true)
-		over = 0
+		over = whole(n, reason)
 	}
 	c.matched = false
 	c.outOfStep(d, s)
-	c.hidden = c.hidden || d == exchange.ToServer && (over < 0 || over >= int64(least))
+	c.hide(d, at, over)
+}
+
+// whole returns how much of a hole of n bytes is of packets that are missing as a whole.
+// What a packet lacks that was cut is taken to be of the message that it began with.
+func whole(n int64, reason string) int64 {
+	if reason != exchange.GapLost {
+		return 0
+	}
+	return n
+}
+
+// hide notes that n bytes which are missing at at, -1 for an unknown number, may hold
+// whole requests.
+func (c *Conn) hide(d exchange.Dir, at packet.Pos, n int64) {
+	const least = len("GET / HTTP/1.1\n\n") // no message is shorter
+	if d == exchange.ToServer && !c.hidden && (n < 0 || n >= int64(least)) {
+		c.hidden, c.hiddenAt = true, at.Offset
+	}
 }
 
 // noteGap names the reason of a gap in the message being read.

@@ -41,7 +41,7 @@ func (c *Conn) parseHead(d exchange.Dir, s *side, scan *headScan) int {
 		p = headParser{c: c, s: s, text: p.text}
 		n = p.oddHead(d, h)
 	}
-	if d == exchange.ToServer {
+	if d == exchange.ToServer && !c.env.Counting {
 		c.derive(&s.pair.Request, s.pair)
 	}
 	return n
@@ -133,6 +133,8 @@ type headParser struct {
 	s    *side
 	text bool // all of the head is ASCII
 
+	fields int // seen
+
 	loose bool // something in the head is odd: names and values may hide behind bytes that some readers do not see
 
 	half        []byte // a line without a colon, which may be on the next
@@ -208,11 +210,20 @@ func (p *headParser) store(name, value []byte) {
 	} else {
 		p.notice(name, value)
 	}
-	if len(m.Headers) >= p.c.env.Limits.Fields {
+	if p.fields++; p.fields > p.c.env.Limits.Fields {
 		p.add(exchange.AnomalyHeadLimit)
 		return
 	}
+	if p.c.env.Counting && p.text && !leads(name) {
+		return
+	}
 	m.Headers = append(m.Headers, exchange.Header{Name: p.str(name), Value: p.str(value)})
+}
+
+// leads reports whether the fields of that name say what a connection goes on with.
+func leads(name []byte) bool {
+	const socket = "sec-websocket-"
+	return len(name) == len("upgrade") || len(name) > len(socket) && same(name[:len(socket)], socket)
 }
 
 // notice acts on fields that say something about the message.

@@ -13,7 +13,7 @@ func (c *Conn) newMeta() *meta {
 	if c.spare = nil; m == nil {
 		m = new(meta)
 	}
-	*m = meta{pair: c.env.NewPair(), reqStart: packet.NoOffset, reqAcked: packet.NoOffset}
+	*m = meta{pair: c.env.NewPair(), reqStart: packet.NoOffset, reqAcked: packet.NoOffset, hiddenAt: -1}
 	p := m.pair
 	p.Conn = c.conn
 	p.Ordinal = c.ordinal
@@ -49,7 +49,8 @@ func (c *Conn) match(at packet.Pos) *meta {
 			}
 			last = i
 		}
-		if last < 0 || queue[last].unsure || last > 0 && queue[last-1].reqAcked == queue[last].reqAcked {
+		if last < 0 || queue[last].unsure || last > 0 && queue[last-1].reqAcked >= queue[last].reqAcked ||
+			c.overlooked(queue[last:], at) {
 			return c.alone()
 		}
 		for range last {
@@ -64,6 +65,24 @@ func (c *Conn) match(at packet.Pos) *meta {
 		return c.alone() // the server had not seen this request: it answers one that is missing
 	}
 	return m
+}
+
+// overlooked reports whether the server, when it sent a response that begins at at, may
+// have seen a request behind queue[0] that is missing before the next.
+func (c *Conn) overlooked(queue []*meta, at packet.Pos) bool {
+	if len(queue) > 1 {
+		from := queue[1].hiddenAt
+		return from >= 0 && at.Acked > from
+	}
+	if c.hidden {
+		return at.Acked > c.hiddenAt
+	}
+	s := &c.sides[exchange.ToServer]
+	come := c.heard // what is missing may be yet to be told
+	if s.state == inLength || s.state == inChunk {
+		come += s.remain
+	}
+	return at.Acked != packet.NoOffset && at.Acked > come
 }
 
 // alone opens an exchange for a response whose request is not known.
@@ -202,7 +221,7 @@ func (c *Conn) emit(m *meta) {
 		p.State = exchange.ResponseOnly
 	}
 	p.Protocol = protocol(req, resp)
-	p.Kind = kind(m, p)
+	p.Kind = c.kind(m, p)
 	const none = exchange.NoTime
 	if req.Present && resp.Present && req.EndTimeNS != none && resp.TimeNS != none {
 		p.LatencyNS = resp.TimeNS - req.EndTimeNS
@@ -217,6 +236,11 @@ func (c *Conn) emit(m *meta) {
 		p.DurationNS = max(first.EndTimeNS, last.EndTimeNS) - min(first.TimeNS, last.TimeNS)
 	}
 	p.FirstPacket, p.LastPacket = span(req.Packets, resp.Packets)
+	for d := range c.sides {
+		if a := c.sides[d].after; a != nil && a.meta == m {
+			c.sides[d].after = nil // the pair must not change any more
+		}
+	}
 	c.held -= m.held
 	c.spare = m // nobody points to it any more
 	c.env.Emit(c.conn, p)

@@ -78,6 +78,10 @@ func (c *Conn) settle(d exchange.Dir, s *side, at packet.Pos) bool {
 // otherSpoke settles what waits on one side when the other goes on: a request that is
 // answered has ended, and so has a response behind which the next request comes.
 func (c *Conn) otherSpoke(d exchange.Dir, s *side, at packet.Pos) {
+	if up := &c.sides[exchange.ToServer]; s.state == inDoubt && len(s.part) == 0 && !c.piped && up.state == atStart && c.mayAnswerHead(s) {
+		c.answerHead(s, at) // the client does not wait for a body
+		return
+	}
 	if s.pending || len(s.part) == 0 && (s.state == inDoubt || s.state == inBoundary || s.state == inProbe && d == exchange.ToServer) {
 		c.settle(d, s, at)
 	}

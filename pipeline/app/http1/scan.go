@@ -21,12 +21,20 @@ type headScan struct {
 const (
 	highBits = 0x8080808080808080
 	spaces   = 0x2020202020202020
+
+	lineFeeds = 0x0a0a0a0a0a0a0a0a
 )
 
 // controls has the highest bit set of each byte of w that is below the space.
 func controls(w uint64) uint64 {
 	// With its highest bit set, only a byte below the space loses that bit.
 	return ^((w | highBits) - spaces) & ^w & highBits
+}
+
+// feeds has the highest bit set of each byte of w that is a LF, and no other.
+func feeds(w uint64) uint64 {
+	x := w ^ lineFeeds
+	return ^((x&^highBits + ^uint64(highBits)) | x) & highBits
 }
 
 // run looks for the first CRLF CRLF in b, of at most 64 KiB, and at what is before it;
@@ -38,9 +46,13 @@ func (h *headScan) run(b []byte) {
 	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
 		low := controls(w)
-		for m := low; m != 0; m &= m - 1 {
+		if low == 0 {
+			or |= w
+			continue
+		}
+		for m := feeds(w); m != 0; m &= m - 1 {
 			j := i + bits.TrailingZeros64(m)>>3
-			if b[j] == '\n' && h.line(b, j) {
+			if h.line(b, j) {
 				inside := ^uint64(0) >> (8 * (7 - (j - i))) // what of w is the head's
 				h.end, h.low = j+1, h.low+bits.OnesCount64(low&inside)
 				h.ascii = (or|w&inside)&highBits == 0

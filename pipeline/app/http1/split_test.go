@@ -190,6 +190,7 @@ func FuzzMoves(f *testing.F) {
 				if len(m.Gaps) > 0 && m.Gaps[0].Reason == exchange.GapLost && q.State != exchange.Partial {
 					t.Fatalf("a hole in a pair that is %v", q.State)
 				}
+				checkAlt(t, m.Alt, p.env.Limits.Body)
 				for i := 1; i < len(m.Packets); i++ {
 					if m.Packets[i] <= m.Packets[i-1] {
 						t.Fatalf("packets are %d", m.Packets)

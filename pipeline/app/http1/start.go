@@ -83,6 +83,9 @@ func (c *Conn) begin(d exchange.Dir, s *side, at packet.Pos) {
 			// A request that is missing was answered before this one was sent, unless the
 			// client pipelines: then responses cannot be told apart.
 			m.afterGap, m.unsure = true, c.piped || c.hidden && at.Acked <= c.answered
+			if c.hidden {
+				m.hiddenAt = c.hiddenAt
+			}
 			c.reqGap, c.hidden = false, false
 		}
 		m.queued = true

@@ -17,9 +17,9 @@ func (p *headParser) requestLine(b []byte) {
 		return
 	}
 	i := bytes.IndexAny(b, " \t")
-	if i < 0 {
+	if alone := bytes.TrimRight(b, " \t"); i < 0 || i == len(alone) {
 		p.add(exchange.AnomalyBadRequestLine)
-		req.Method = p.str(b)
+		req.Method = p.str(alone)
 		return
 	}
 	method, rest := b[:i], b[i:]

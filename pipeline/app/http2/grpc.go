@@ -50,7 +50,7 @@ func (c *Conn) messages(d exchange.Dir, st *stream, at packet.Pos, b []byte) {
 			g.store.Reset()
 			g.store.Limit, g.store.Hash = max(0, c.env.Limits.Body), c.env.Limits.Hash
 			if g.head[0]&grpcCompressed != 0 {
-				g.store.Limit, g.store.Hash = max(g.store.Limit, streamFrom), false
+				g.store.Limit, g.store.Hash = coding.CodedLimit(g.store.Limit), false
 			}
 		}
 		k := min(int64(len(b)), g.remain)

@@ -187,7 +187,7 @@ func (s *Session) begin(d exchange.Dir, x *side, at packet.Pos) {
 		m.opcode = f.opcode()
 		m.compressed = s.opt.Deflate && f.compressed()
 		if m.compressed {
-			m.store.Limit, m.store.Hash = max(streamFrom, m.store.Limit), false
+			m.store.Limit, m.store.Hash = coding.CodedLimit(m.store.Limit), false
 		}
 		if f.opcode() == opContinuation {
 			m.anomalies.Add(exchange.AnomalyWebSocketBadSequence)
@@ -212,10 +212,6 @@ func (s *Session) begin(d exchange.Dir, x *side, at packet.Pos) {
 		s.frameDone(d, x, at)
 	}
 }
-
-// streamFrom is how many bytes of a compressed message are kept in any case, to be
-// decompressed.
-const streamFrom = 1 << 20
 
 // open begins a message.
 func (s *Session) open(x *side, m *message) {

@@ -202,6 +202,28 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestLimitsOfWhatDoesNotCompress: the limit is that of the message, though compression
+// has made it longer.
+func TestLimitsOfWhatDoesNotCompress(t *testing.T) {
+	const limit = 2 << 20
+	random := make([]byte, limit+2)
+	rand.NewChaCha8([32]byte{}).Read(random)
+	for n := limit - 1; n <= limit+2; n++ {
+		p := newPlayer(deflate)
+		p.env.Limits.Body, p.env.Limits.Decode = limit, 2*limit
+		p.play([]said{s(down(0xc2, alone(string(random[:n]))))}, 255)
+		p.end(t, app.EndFIN)
+		m := p.list[0]
+		if m.WireSize <= int64(n) {
+			t.Fatalf("%d bytes of %d were sent", m.WireSize, n)
+		}
+		if string(m.Payload) != string(random[:min(n, limit)]) || m.Size != int64(n) || !m.Hashed || m.SHA256 != sha256.Sum256(random[:n]) ||
+			m.Anomalies.Has(exchange.AnomalyDecodeLimit) || m.Anomalies.Has(exchange.AnomalyBodyLimit) != (n > limit) {
+			t.Errorf("%d bytes: %d of %d are stored, hashed %t, anomalies %v", n, len(m.Payload), m.Size, m.Hashed, m.Anomalies.Append(nil))
+		}
+	}
+}
+
 // TestBombs: what a message decompresses to is bounded, the original stays, and
 // messages behind it that stand alone are read.
 func TestBombs(t *testing.T) {
@@ -220,11 +242,12 @@ func TestBombs(t *testing.T) {
 	}
 
 	p = newPlayer(deflate)
-	random := make([]byte, streamFrom+10)
+	random := make([]byte, 9<<17+10)
 	rand.NewChaCha8([32]byte{}).Read(random)
+	p.env.Limits.Body = 1 << 20
 	p.play([]said{s(down(0xc2, string(random)))}, 255)
 	p.end(t, app.EndFIN)
-	if m := p.list[0]; !m.Anomalies.Has(exchange.AnomalyDecodeLimit) || !m.Anomalies.Has(exchange.AnomalyBodyLimit) || len(m.Payload) != streamFrom {
+	if m := p.list[0]; !m.Anomalies.Has(exchange.AnomalyDecodeLimit) || !m.Anomalies.Has(exchange.AnomalyBodyLimit) || len(m.Payload) != 1<<20 {
 		t.Errorf("compressed message over the limit: %d of %d bytes, %v", len(m.Payload), m.Size, m.Anomalies.Append(nil))
 	}
 }
