@@ -32,13 +32,15 @@ type conn struct {
 
 	// Other captures of the same conversation; see vantage.go.
 	sibling      *conn // next with the same addresses and ports
-	company      bool  // there was one
+	company      *company
 	strangers    []*conn
-	waiting      []*waiting
+	waiting      waitlist
+	expect       turn // where the next copy is looked for first
 	waitingBytes int64
 	streams      streams
 	copies       int64 // pairs that were found elsewhere too
 	seenAt       []place
+	taps         []tap
 	aliases      []exchange.FlowKey
 
 	list       *list
@@ -78,7 +80,7 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 		c.part.w.health.copies.add(s.Number, int64(len(s.Payload())))
 		c.copied(s, side)
 	}
-	if c.company {
+	if c.company != nil {
 		c.holes(at)
 	}
 	switch {
@@ -137,6 +139,9 @@ func (c *conn) Gap(side int, at packet.Pos, n int64, reason string) {
 	if reason == exchange.GapLost {
 		c.part.w.health.lost.add(c.last.Number, max(n, 0))
 	}
+	if c.parser == nil {
+		c.believe(side)
+	}
 	if c.parser != nil {
 		c.parser.Gap(c.dir(side), at, n, reason)
 		return
@@ -144,7 +149,7 @@ func (c *conn) Gap(side int, at packet.Pos, n int64, reason string) {
 	d := &c.detect[side]
 	c.giveUp(d)
 	c.noFrames(d)
-	d.gapped = true
+	d.miss(at, n, reason)
 }
 
 // Close implements tcp.Handler.
@@ -175,8 +180,8 @@ func (c *conn) conclude(reason app.EndReason, at packet.Pos) {
 // finish ends the connection and gives out its row.
 func (c *conn) finish(reason app.EndReason, at packet.Pos) {
 	c.conclude(reason, at)
-	for len(c.waiting) > 0 {
-		c.waiting[0].giveOut()
+	for w := c.waiting.front(); w != nil; w = c.waiting.front() {
+		w.giveOut()
 	}
 	c.streams.release(c.part.w.env.Message)
 	c.describe()
@@ -263,6 +268,9 @@ func (c *conn) row(reason app.EndReason, at packet.Pos) {
 		FirstNS: c.first.TimeNS, LastNS: c.last.TimeNS, FirstPacket: c.first.Number, LastPacket: c.last.Number,
 		Handshake: c.tcp.Halves[0].SYN() || c.tcp.Halves[1].SYN(),
 		Anomalies: c.anomalies, Pairs: c.pairs, Vantages: c.vantages(), Completed: at.Number,
+	}
+	for _, t := range c.taps {
+		f.Vantages = append(f.Vantages, t.vantage)
 	}
 	f.Sides[c.dir(0)], f.Sides[c.dir(1)] = c.tcp.Halves[0].FlowSide, c.tcp.Halves[1].FlowSide
 	if c.pairs == 0 {

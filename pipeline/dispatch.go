@@ -27,9 +27,7 @@ type work struct {
 	memory int64
 	sparse bool
 	segs   []decap.Segment
-	cums   []int64    // captured bytes of the whole capture up to each segment
-	lists  [][]uint32 // for each worker the indexes of its segments
-	parts  [][]uint8  // and the partition of each
+	lists  [][]dealt // for each worker its segments
 	names  *names
 
 	views []viewAt // TLS secrets that become known
@@ -43,12 +41,20 @@ type work struct {
 	results []result // by worker
 }
 
+// dealt is a segment of a work as a worker is to take it.
+type dealt struct {
+	cum  int64 // captured bytes of the whole capture up to it
+	at   uint32
+	part uint8
+}
+
 // result is what one worker made of a work.
 type result struct {
-	pairs []*exchange.Pair
-	flows []*exchange.Flow
-	msgs  []*exchange.StreamMessage
-	arena *arena
+	pairs  []*exchange.Pair
+	npairs int64 // those that are only counted too
+	flows  []*exchange.Flow
+	msgs   []*exchange.StreamMessage
+	arena  *arena
 }
 
 // room returns the place of the next segment, which add then takes in.
@@ -64,11 +70,9 @@ func (w *work) room() *decap.Segment {
 func (w *work) add(cum int64) {
 	at := len(w.segs)
 	w.segs = w.segs[:at+1]
-	w.cums = append(w.cums, cum)
 	part := partitionOf(&w.segs[at].Key)
 	k := int(part) % len(w.lists)
-	w.lists[k] = append(w.lists[k], uint32(at))
-	w.parts[k] = append(w.parts[k], part)
+	w.lists[k] = append(w.lists[k], dealt{cum, uint32(at), part})
 }
 
 // names are those of inputs and interfaces, as far as they are known.
@@ -97,6 +101,7 @@ func (n *names) iface(file, i int32) string {
 // dispatcher reads the source, peels packets and deals the segments to the workers.
 type dispatcher struct {
 	src     packet.Source
+	reuse   *Reuse
 	dec     *decap.Decoder
 	filter  *bpf.Filter // nil for none
 	prog    *Progress
@@ -217,16 +222,32 @@ func (d *dispatcher) send(w *work) {
 func (d *dispatcher) take() *work {
 	select {
 	case w := <-d.free:
-		w.segs, w.cums, w.batch, w.end = w.segs[:0], w.cums[:0], nil, false
-		w.memory, w.sparse, w.views = 0, false, w.views[:0]
-		for i := range w.lists {
-			w.lists[i], w.parts[i] = w.lists[i][:0], w.parts[i][:0]
-		}
+		w.reset()
 		return w
 	default:
 		n := len(d.workers)
-		return &work{lists: make([][]uint32, n), parts: make([][]uint8, n), results: make([]result, n)}
+		if w := d.reuse.takeWork(n); w != nil {
+			return w
+		}
+		return &work{lists: make([][]dealt, n), results: make([]result, n)}
 	}
+}
+
+// reset empties w for the next batch.
+func (w *work) reset() {
+	w.segs, w.batch, w.end = w.segs[:0], nil, false
+	w.memory, w.sparse, w.views = 0, false, w.views[:0]
+	for i := range w.lists {
+		w.lists[i] = w.lists[i][:0]
+	}
+}
+
+// forget empties w and keeps nothing of the capture that it points to.
+func (w *work) forget() {
+	w.reset()
+	clear(w.segs[:cap(w.segs)])
+	clear(w.views[:cap(w.views)])
+	w.names = nil
 }
 
 // look notes names that the source has learned since the last batch. Only this

@@ -36,7 +36,7 @@ func TestEvasionCaptures(t *testing.T) {
 		found, named := false, k.Uncommon || k.Kind == 0
 		for _, p := range f.pairs {
 			m := &p.Response.Message
-			found = found || string(m.Body) == k.Want && p.Request.Present || k.Alt && m.Alt != nil && m.Alt.Hashed && m.Alt.BodySHA256 == sum
+			found = found || string(m.Body) == k.Want && p.Request.Present || k.Alt && m.Alt != nil && string(m.Alt.Body) == k.Want && m.Alt.Hashed && m.Alt.BodySHA256 == sum
 			p.Anomalies.Each(func(a exchange.Anomaly) { named = named || slices.Contains(k.Anomalies, a.String()) })
 		}
 		if !found || !named {
@@ -49,4 +49,32 @@ func TestEvasionCaptures(t *testing.T) {
 		t.Errorf("%d kinds came out of captures, want %d and the controls", len(kinds), http1test.Kinds())
 	}
 	t.Logf("%d cases of %d kinds, read from captures", len(cases), http1test.Kinds())
+}
+
+// A method alone on its line is a request where the answer is a response, and nothing
+// where it is not: other protocols have commands of the same names.
+func TestMethodAlone(t *testing.T) {
+	const ask, answer = "10.0.0.1:4000 > 10.0.0.2:80 ", "10.0.0.2:80 > 10.0.0.1:4000 "
+	const bad = answer + `"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nbad" close`
+	for _, tt := range []struct{ name, text, want string }{
+		{"with LF", ask + `"GET\n\n"` + "\n" + bad, "complete GET 400"},
+		{"with CR LF", ask + `"POST\r\n\r\n"` + "\n" + bad, "complete POST 400"},
+		{"a blank behind it, and a field", ask + `"GET \r\nHost: x\r\n\r\n"` + "\n" + bad, "complete GET 400"},
+		{"in two segments", ask + `"GET\r"` + "\n" + ask + `"\n\r\n"` + "\n" + bad, "complete GET 400"},
+		{"the head does not end", ask + `"GET\r\n"` + "\n" + bad, "partial GET 400"},
+		{"behind a request", ask + `"GET / HTTP/1.1\r\n\r\n"` + "\n" + answer + `"HTTP/1.1 204 No Content\r\n\r\n"` + "\n" + ask + `"GET\r\n\r\n"` + "\n" + bad, "complete GET 204; complete GET 400"},
+		{"of NNTP", answer + `"200 news\r\n"` + "\n" + ask + `"POST\r\n"` + "\n" + answer + `"340 go on\r\n"` + "\n" + ask + `"From: a\r\n\r\nhello\r\n.\r\n"`, ""},
+		{"without an answer", ask + `"GET\r\n\r\n"`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := extract(t, pcaptest.Build(t, "handshake\n"+tt.text), full, 0)
+			var got []string
+			for _, p := range f.pairs {
+				got = append(got, fmt.Sprint(p.State, " ", p.Request.Method, " ", p.Response.Status))
+			}
+			if g := strings.Join(got, "; "); g != tt.want {
+				t.Errorf("pairs are %q, want %q:\n%s", g, tt.want, f)
+			}
+		})
+	}
 }

@@ -51,6 +51,14 @@ type Options struct {
 	// DecodeBodies undoes content codings; off for a reading that only counts.
 	DecodeBodies bool
 
+	// CountPairs counts pairs and gives none out, for a reading that nobody takes them
+	// from. Connections and messages are given out.
+	CountPairs bool
+
+	// Reuse is for several calls with the same limits of bodies and decoding, which then
+	// take over memory and what was decoded before; may be nil.
+	Reuse *Reuse
+
 	Progress *Progress // counters to watch while Run works; may be nil
 }
 

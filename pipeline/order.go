@@ -29,6 +29,7 @@ func (o *order) run(in <-chan *work, fail func()) {
 			w.batch = nil
 			o.gate.give(w.memory)
 		}
+		o.count(w)
 		b := o.collect(w)
 		if b != nil {
 			o.health.flows(b.Flows)
@@ -44,13 +45,20 @@ func (o *order) run(in <-chan *work, fail func()) {
 			b.Release()
 			continue
 		}
-		if o.prog != nil {
-			o.prog.Pairs.Add(int64(len(b.Pairs)))
-		}
 		if err := o.out(b); err != nil {
 			o.err = err
 			fail()
 		}
+	}
+}
+
+// count tells the progress of the pairs in w.
+func (o *order) count(w *work) {
+	for i := range w.results {
+		if o.prog != nil {
+			o.prog.Pairs.Add(w.results[i].npairs)
+		}
+		w.results[i].npairs = 0
 	}
 }
 

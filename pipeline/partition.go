@@ -19,7 +19,8 @@ type partition struct {
 	budget int64
 	// tuples are the connections by addresses and ports alone, linked by conn.sibling.
 	tuples  map[exchange.FlowKey]*conn
-	waiting []*waiting // pairs held back, oldest first
+	waiting waitlist   // pairs held back
+	unused  []*waiting // memory for more
 	quic    quicTable
 	env     tcp.Env
 	keys    tls.View // what of the TLS secrets the packet at hand may use
@@ -63,9 +64,7 @@ func (p *partition) segment(s *decap.Segment) {
 	for c := p.closed.first; c != nil && c.deadline < s.Clock; c = p.closed.first {
 		p.finish(c, c.reason(), at)
 	}
-	if len(p.waiting) > 0 {
-		p.ripen(s.Clock)
-	}
+	p.ripen(s.Clock)
 	side := 0
 	if s.Info&decap.FromHi != 0 {
 		side = 1

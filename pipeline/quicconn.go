@@ -24,6 +24,7 @@ type quicConn struct {
 	anomalies exchange.Anomalies
 	continues exchange.ID
 	charged   int64
+	taps      quicTaps
 
 	older      *quicConn // between the same addresses and ports
 	prev, next *quicConn // by last use
@@ -34,6 +35,8 @@ type quicTable struct {
 	flows  map[exchange.FlowKey]*quicConn // the newest of those between the same addresses and ports
 	oldest *quicConn                      // by last use
 	newest *quicConn
+	births map[quicBirth]*quicConn        // those that began in the capture
+	copies map[exchange.FlowKey]*quicConn // whose datagrams come from another tap too
 }
 
 // maxShared bounds the connections between the same addresses and ports: a client may have
@@ -66,10 +69,19 @@ func (p *partition) ownerOf(s *decap.Segment, side int, at packet.Pos) *quicConn
 		}
 	}
 	begins := s.Info&decap.Opening != 0 || quic.Begins(s.Payload())
+	if !p.w.opt.split {
+		if c := p.quic.copied(s, side, begins); c != nil {
+			return c
+		}
+	}
 	if newest != nil && !begins {
 		return newest
 	}
-	return p.openQUIC(s, side, begins)
+	c := p.openQUIC(s, side, begins)
+	if begins {
+		p.quic.born(c, s)
+	}
+	return c
 }
 
 // openQUIC begins a connection; begins says that s is the first packet of a client.
@@ -130,6 +142,7 @@ func (c *quicConn) emit(info *exchange.Conn, p *exchange.Pair) {
 	if c.oneSided() {
 		p.Anomalies.Add(exchange.AnomalyOneSided)
 	}
+	p.Vantages = c.taps.vantages
 	c.pairs++
 	c.part.w.emit(info, p)
 }
@@ -142,7 +155,7 @@ func (c *quicConn) message(m *exchange.StreamMessage) {
 func (c *quicConn) oneSided() bool { return c.sides[0].Packets == 0 || c.sides[1].Packets == 0 }
 
 func (p *partition) chargeQUIC(c *quicConn) {
-	n := connCost + int64(len(c.outer)) + c.quic.Memory()
+	n := connCost + int64(len(c.outer)) + c.quic.Memory() + c.taps.memory()
 	p.used += n - c.charged
 	c.charged = n
 }
@@ -207,7 +220,7 @@ func (c *quicConn) row(reason app.EndReason, at packet.Pos) {
 	f := &exchange.Flow{
 		Conn: c.info, Protocol: "quic", CloseReason: reason.String(), Continues: c.continues,
 		FirstNS: c.first.TimeNS, LastNS: c.last.TimeNS, FirstPacket: c.first.Number, LastPacket: c.last.Number,
-		Handshake: c.quic.Answered(), Pairs: c.pairs, Completed: at.Number,
+		Handshake: c.quic.Answered(), Pairs: c.pairs, Vantages: c.taps.vantages, Completed: at.Number,
 	}
 	for side := range c.sides {
 		d := c.dir(side)
@@ -259,6 +272,7 @@ func (t *quicTable) remove(c *quicConn) {
 // forget takes c out of the table.
 func (t *quicTable) forget(c *quicConn) {
 	t.remove(c)
+	t.forgetTaps(c)
 	first := t.flows[c.key]
 	if first == c {
 		if c.older == nil {

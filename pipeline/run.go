@@ -2,7 +2,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"hash/maphash"
 	"runtime"
 	"slices"
 	"sync"
@@ -33,24 +35,24 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 	quics := newQUICFinder(opt.Resolved().Mem)
 	dec := decap.NewDecoder(decap.Options{TunnelPorts: opt.TunnelPorts, MaxDepth: opt.Depth, FragmentBytes: r.fragments,
 		MergeTunnels: opt.MergeTunnels, May: quics.may, Datagram: quics.claim})
-	pairs := &sync.Pool{New: func() any { p := new(exchange.Pair); p.Reset(); return p }}
-	arenas := newArenaPool()
+	reuse := cmp.Or(opt.Reuse, NewReuse())
 	const depth = 4 // batches waiting for each worker
 	d := &dispatcher{
 		src: src, dec: dec, filter: opt.Filter, keys: opt.Keys, prog: opt.Progress, gate: newGate(opt.Resolved().Mem / 8),
 		ordered: make(chan *work, 2*depth), free: make(chan *work, 4*depth),
 		firstNS: exchange.NoTime, lastNS: exchange.NoTime,
+		reuse: reuse,
 	}
 	var group sync.WaitGroup
 	workers := make([]*worker, r.workers)
 	for i := range workers {
 		in := make(chan *work, depth)
 		d.workers = append(d.workers, in)
-		w := newWorker(i, len(workers), r, dec, pairs, arenas)
+		w := newWorker(i, len(workers), r, dec, reuse)
 		workers[i] = w
 		group.Go(func() { w.run(in) })
 	}
-	o := &order{free: d.free, gate: d.gate, out: out, prog: opt.Progress, pairs: pairs}
+	o := &order{free: d.free, gate: d.gate, out: out, prog: opt.Progress, pairs: reuse.pairs}
 	group.Go(func() { o.run(d.ordered, cancel) })
 
 	err = d.run(ctx)
@@ -59,6 +61,7 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 	if o.err != nil {
 		err = o.err
 	}
+	reuse.take(d.free, workers)
 	s := stats(d, dec, workers)
 	s.Health = health(&d.health, &o.health, workers)
 	return s, err
@@ -76,6 +79,8 @@ type resolved struct {
 	checksums bool
 	keys      *tls.Keys
 	split     bool // leave connections of different tunnels apart
+	counting  bool // pairs are counted and not given out
+	seed      maphash.Seed
 }
 
 // Defaults of Options.
@@ -148,6 +153,8 @@ func (o Options) resolve() (*resolved, error) {
 		checksums: o.VerifyChecksums,
 		keys:      o.Keys,
 		split:     o.SplitTunnels,
+		counting:  o.CountPairs,
+		seed:      maphash.MakeSeed(),
 	}, nil
 }
 

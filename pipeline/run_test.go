@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 
 	"recap/pipeline/decap"
@@ -249,6 +248,66 @@ func TestPortReuseIsNamed(t *testing.T) {
 	}
 }
 
+// A tap that sees one direction sees of a connection's end and of the next one's
+// beginning only its half.
+func TestPortReuseSeenFromOneSide(t *testing.T) {
+	const a, b = "10.0.0.1:4000 > 10.0.0.2:80", "10.0.0.2:80 > 10.0.0.1:4000"
+	for _, tt := range []struct{ name, capture, want string }{
+		{"the server's, reset by a client that is not seen", b + ` isn=7 synack
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+			` + b + ` isn=900000 synack flow=next
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb" flow=next`, `
+			response_only   200 "a" [one_sided]
+			response_only   200 "b" [one_sided]`},
+		{"the client's, closed", a + ` isn=7 syn
+			` + a + ` "GET /a HTTP/1.1\r\n\r\n"
+			` + a + ` fin ack
+			` + a + ` isn=2000 syn flow=next
+			` + a + ` "GET /b HTTP/1.1\r\n\r\n" flow=next`, `
+			request_only GET /a 0 "" [one_sided]
+			request_only GET /b 0 "" [one_sided]`},
+		{"the server's, its handshake behind its data", b + ` isn=7 synack late=1
+			` + b + ` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"`, `
+			response_only   200 "a" [midstream one_sided]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := extract(t, pcaptest.Build(t, tt.capture), full, 0)
+			if got, want := f.String(), text(tt.want); strings.ReplaceAll(got, " \n", "\n") != strings.ReplaceAll(want, " \n", "\n") {
+				t.Errorf("pairs are\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// What is missing before the protocol is known may have been requests.
+func TestNothingIsPairedAcrossAHoleAtTheStart(t *testing.T) {
+	const a, b = "10.0.0.1:4000 > 10.0.0.2:80", "10.0.0.2:80 > 10.0.0.1:4000"
+	f := extract(t, pcaptest.Build(t, a+` handshake skip=50 "GET /b HTTP/1.1\r\n\r\n"
+		`+a+` "GET /c HTTP/1.1\r\n\r\n"
+		`+b+` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+		`+b+` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"`), full, 0)
+	for _, p := range f.pairs {
+		if p.Request.Present && p.Response.Present {
+			t.Errorf("%s was paired with %q", p.Request.Target, p.Response.Body)
+		}
+	}
+	if len(f.pairs) != 4 {
+		t.Errorf("there are %d pairs:\n%s", len(f.pairs), f)
+	}
+}
+
+// A head whose second half is missing is a request all the same.
+func TestFirstRequestCutByAHole(t *testing.T) {
+	const a, b = "10.0.0.1:4000 > 10.0.0.2:80", "10.0.0.2:80 > 10.0.0.1:4000"
+	f := extract(t, pcaptest.Build(t, a+` handshake "GET /a/long/target"
+		`+a+` drop fill=50
+		`+b+` "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+		`+a+` close`), full, 0)
+	if len(f.pairs) != 1 || f.pairs[0].Request.Target != "/a/long/target" || f.pairs[0].State != exchange.Partial {
+		t.Errorf("pairs are\n%s", f)
+	}
+}
+
 func TestOtherProtocolsAreCounted(t *testing.T) {
 	f := extract(t, pcaptest.Build(t, `
 		handshake
@@ -397,8 +456,7 @@ func TestMemoryStaysInBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	dec := decap.NewDecoder(decap.Options{})
-	pairs := &sync.Pool{New: func() any { p := new(exchange.Pair); p.Reset(); return p }}
-	w := newWorker(0, 1, r, dec, pairs, newArenaPool())
+	w := newWorker(0, 1, r, dec, NewReuse())
 	rnd := rand.New(rand.NewPCG(1, 2))
 	long := "GET /" + strings.Repeat("x", 900) + " HTTP/1.1\r\nHost: h\r\n\r\n"
 	var flow, seq [5000]uint32

@@ -15,7 +15,27 @@ type detector struct {
 	parts  []part // of buf
 	inside bool   // bytes have passed that were something else: a message need not begin here
 	gapped bool   // bytes are missing
+	gap    gap    // the first of these places, and the length of all
 	frames *http2.Finder
+}
+
+// gap is where a stream has a hole.
+type gap struct {
+	at     packet.Pos
+	n      int64 // bytes; -1 for an unknown number
+	reason string
+}
+
+// miss notes a hole of n bytes.
+func (d *detector) miss(at packet.Pos, n int64, reason string) {
+	switch {
+	case !d.gapped:
+		d.gapped, d.gap = true, gap{at, n, reason}
+	case n < 0 || d.gap.n < 0:
+		d.gap.n = -1
+	default:
+		d.gap.n += n
+	}
 }
 
 type part struct {
@@ -47,10 +67,11 @@ func (c *conn) sniff(side int, at packet.Pos, b []byte) {
 		other := &c.detect[1-side]
 		c.noFrames(d)
 		c.noFrames(other)
-		early := *other
-		mine := *d
+		early, mine := *other, *d
 		*d, *other = detector{inside: d.inside}, detector{inside: other.inside}
 		c.speak(client)
+		c.tell(1-side, &early)
+		c.tell(side, &mine)
 		c.feed(1-side, early)
 		c.feed(side, mine)
 		c.parser.Data(c.dir(side), at, b)
@@ -119,7 +140,14 @@ func (c *conn) name(b []byte) {
 // giveUp counts what d has kept back as another protocol.
 func (c *conn) giveUp(d *detector) {
 	c.other += int64(len(d.buf))
-	*d = detector{inside: true, gapped: d.gapped, frames: d.frames}
+	*d = detector{inside: true, gapped: d.gapped, gap: d.gap, frames: d.frames}
+}
+
+// tell gives the parser the hole that was there before it was.
+func (c *conn) tell(side int, d *detector) {
+	if d.gapped {
+		c.parser.Gap(c.dir(side), d.gap.at, d.gap.n, d.gap.reason)
+	}
 }
 
 // feed gives the parser what a detector has kept back.
@@ -142,6 +170,7 @@ func (c *conn) believe(side int) {
 	c.noFrames(&c.detect[1-side])
 	*d, c.detect[1-side] = detector{}, detector{inside: early.inside}
 	c.speak(side)
+	c.tell(1-side, &early)
 	c.feed(1-side, early)
 	c.feed(side, mine)
 }

@@ -67,17 +67,19 @@ const (
 func twice(text string) string {
 	var b strings.Builder
 	b.WriteString("handshake\n")
+	n := 0
 	for l := range strings.Lines(text) {
 		l = strings.TrimSpace(l)
+		n++
 		for tap := 1; tap <= 2 && l != ""; tap++ {
 			one := l
-			if n, rest, ok := strings.Cut(l, "|"); ok && len(n) == 1 {
-				if n != fmt.Sprint(tap) {
+			if at, rest, ok := strings.Cut(l, "|"); ok && len(at) == 1 {
+				if at != fmt.Sprint(tap) {
 					continue
 				}
 				one = rest
 			}
-			fmt.Fprintf(&b, "%s vxlan=%d\n", one, tap) // with the same sequence numbers
+			fmt.Fprintf(&b, "%s vxlan=%d ipid=%d\n", one, tap, n) // with the same sequence numbers
 		}
 	}
 	return b.String()

@@ -31,8 +31,13 @@ const vantageTime = 2 * second
 // waiting is a pair that is held back until another tap's copy of it may have come.
 type waiting struct {
 	c        *conn
-	pair     *exchange.Pair // nil once given out
+	open     bool           // not given out yet
+	moved    bool           // it was another connection's before
+	first    int64          // time of the pair
+	pair     *exchange.Pair // nil where pairs are only counted
+	outline  outline        // then
 	by       []*conn        // other connections that had it too
+	one      [1]*conn       // memory of by
 	id       exchange.ID    // of the pair
 	early    bool           // messages of it were given out
 	messages []*exchange.StreamMessage
@@ -56,13 +61,19 @@ func (p *partition) meet(c *conn) {
 	k := tuple(c.key)
 	c.sibling = p.tuples[k]
 	p.tuples[k] = c
-	if c.sibling != nil {
-		c.company = true
-		for d := c.sibling; d != nil; d = d.sibling {
-			d.company = true
-		}
+	if c.sibling == nil {
+		return
 	}
+	if c.sibling.company == nil {
+		c.sibling.company = new(company)
+	}
+	c.company = c.sibling.company
+	c.company.newest = c
 }
+
+// A company is the connections with the same addresses and ports, linked by
+// conn.sibling. One that was alone all the time has none.
+type company struct{ newest *conn }
 
 // part takes c out of them again.
 func (p *partition) part(c *conn) {
@@ -76,6 +87,9 @@ func (p *partition) part(c *conn) {
 		} else {
 			p.tuples[k] = c.sibling
 		}
+		if c.company != nil {
+			c.company.newest = c.sibling
+		}
 	} else {
 		for d := p.tuples[k]; d != nil; d = d.sibling {
 			if d.sibling == c {
@@ -87,13 +101,9 @@ func (p *partition) part(c *conn) {
 	c.sibling = nil
 }
 
-// others calls f for every other connection that may be the same conversation.
-func (c *conn) others(f func(d *conn) bool) {
-	for d := c.part.tuples[tuple(c.key)]; d != nil; d = d.sibling {
-		if d != c && !c.differs(d) && c.tcp.Related(&d.tcp) && !f(d) {
-			return
-		}
-	}
+// kin reports whether d is another connection that may be the same conversation as c.
+func (c *conn) kin(d *conn) bool {
+	return d != c && !c.differs(d) && c.tcp.Related(&d.tcp) && !c.tcp.OtherPackets(&d.tcp)
 }
 
 // differs reports whether c and d were found to be two conversations.
@@ -116,13 +126,15 @@ const maxStrangers = 64
 
 // holes exchanges what c and its siblings lack of each other.
 func (c *conn) holes(at packet.Pos) {
-	c.others(func(d *conn) bool {
+	for d := c.company.newest; d != nil; d = d.sibling {
+		if c.tcp.Buffered()+d.tcp.Buffered() == 0 || !c.kin(d) {
+			continue
+		}
 		for side := range 2 {
 			c.fill(d, side, at)
 			d.fill(c, side, at)
 		}
-		return true
-	})
+	}
 }
 
 // fill puts bytes that d has into the first hole of c.
@@ -138,9 +150,12 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) {
 		if len(b) == 0 {
 			return
 		}
-		// The bytes in front of the hole, or behind it, must be the same at both.
+		// The bytes in front of the hole, or behind it, must be the same at both, and
+		// none may differ.
 		const enough = 16
-		if !c.tcp.Same(&d.tcp, h, side, seq, enough) && !(int64(len(b)) == n && c.tcp.SameBehind(&d.tcp, h, side, seq+uint32(n), enough)) {
+		whole, behind := int64(len(b)) == n, seq+uint32(n)
+		if !c.tcp.Same(&d.tcp, h, side, seq, enough) && !(whole && c.tcp.SameBehind(&d.tcp, h, side, behind, enough)) ||
+			!c.tcp.SameBehind(&d.tcp, h, side, behind, 0) {
 			return
 		}
 		c.tcp.Fill(&c.part.env, side, b, at, c)
@@ -151,100 +166,186 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) {
 // whether it does, or has found the copy already.
 func (c *conn) holdPair(p *exchange.Pair) bool {
 	messages, early := c.streams.messagesOf(p.ID)
-	if !c.company {
+	if c.company == nil {
 		c.alone(p, nil)
 		return false
 	}
-	kin, merged := false, false
-	c.others(func(d *conn) bool {
+	kin := false
+	s := &c.part.w.sought
+	*s = candidate{c: c, pair: p, early: early}
+	if c.part.w.opt.counting {
+		s.outline = outlineOf(p, c.part.w.opt.seed)
+	}
+	for d := c.company.newest; d != nil; d = d.sibling {
+		if !c.kin(d) {
+			continue
+		}
 		kin = true
-		for _, w := range d.waiting {
-			if w.pair == nil || slices.Contains(w.by, c) {
-				continue
-			}
-			how := compare(w.pair, p, c.tcp.FromStart() && d.tcp.FromStart())
-			if early && how == same {
-				how = whole // messages of p cannot be taken back
-			}
-			switch {
-			case how == same:
-				w.follow(c, p)
-				w.adopt(c, p)
-				c.copies++
-				c.part.w.recycle(p)
-				merged = true
-				return false
-			case how == whole && !w.early: // p is whole where the waiting one has holes
-				w.replace(c, p, messages)
-				merged = true
-				return false
-			}
-			switch how {
-			case contrary:
-				if len(c.strangers) < maxStrangers {
-					c.strangers = append(c.strangers, d)
-				}
-				return true
+		w, how := s.among(d)
+		switch how {
+		case same:
+			w.follow(c, p)
+			w.adopt(c, p)
+			c.copies++
+			c.part.w.recycle(p)
+			return true
+		case whole:
+			w.replace(s, messages)
+			return true
+		case contrary:
+			if len(c.strangers) < maxStrangers {
+				c.strangers = append(c.strangers, d)
 			}
 		}
-		return true
-	})
-	if merged {
-		return true
 	}
 	if !kin {
 		c.alone(p, messages)
 		return false
 	}
 	c.pairs++
-	w := &waiting{c: c, deadline: c.clock + vantageTime, early: early}
-	w.set(p, messages)
+	w := c.part.newWaiting()
+	w.c, w.open, w.deadline, w.early = c, true, c.clock+vantageTime, early
+	w.by = w.one[:0]
 	w.follow(c, p)
-	c.waiting = append(c.waiting, w)
-	c.part.waiting = append(c.part.waiting, w)
+	w.set(s, messages)
+	c.waiting.push(w)
+	c.part.waiting.push(w)
 	return true
 }
 
-// set makes p the pair that waits.
-func (w *waiting) set(p *exchange.Pair, messages []*exchange.StreamMessage) {
+// A candidate is a pair just read, for which a copy is looked for.
+type candidate struct {
+	c       *conn
+	pair    *exchange.Pair
+	outline outline // where pairs are only counted
+	early   bool    // messages of it were given out
+}
+
+// among looks for the pair among those of d that wait. It returns the one that decides:
+// with [same] or [whole] a copy, with [contrary] one that shows d to be another
+// conversation.
+func (s *candidate) among(d *conn) (*waiting, likeness) {
+	start := s.c.tcp.FromStart() && d.tcp.FromStart()
+	// Taps show pairs in one order: the copy is nearly always the one after the last.
+	if s.c.expect.of == d {
+		if w := d.waiting.at(s.c.expect.number); w != nil && s.judge(w, d, start) == same {
+			s.c.expect.number++
+			return w, same
+		}
+	}
+	for i, w := range d.waiting.all() {
+		if how := s.judge(w, d, start); how != unrelated {
+			s.c.expect = turn{d, d.waiting.base + i + 1}
+			return w, how
+		}
+	}
+	return nil, unrelated
+}
+
+// A turn is a place among the pairs of a connection that wait.
+type turn struct {
+	of     *conn
+	number int
+}
+
+// judge compares w, on the list of d, with the pair at hand.
+func (s *candidate) judge(w *waiting, d *conn, start bool) likeness {
+	if !w.waits(d) || slices.Contains(w.by, s.c) {
+		return unrelated
+	}
+	var how likeness
+	if w.pair != nil {
+		how = compare(fullPair{w.pair}, fullPair{s.pair}, start)
+	} else {
+		how = compare(&w.outline, &s.outline, start)
+		// Bodies that are not kept are told apart by what the history still has of them.
+		if how != unrelated && how != contrary && s.c.tcp.Differ(&d.tcp, &s.c.part.w.hist) {
+			if how = unrelated; start {
+				how = contrary
+			}
+		}
+	}
+	if s.early && how == same {
+		how = whole // messages of the pair cannot be taken back
+	}
+	if how == whole && w.early {
+		return unrelated
+	}
+	return how
+}
+
+// waits reports whether w still waits on the list of c.
+func (w *waiting) waits(c *conn) bool { return w.open && w.c == c }
+
+// set makes the pair of s the one that waits.
+func (w *waiting) set(s *candidate, messages []*exchange.StreamMessage) {
+	p := s.pair
+	w.id, w.first, w.messages = p.ID, firstTime(p), messages
+	if s.c.part.w.opt.counting {
+		w.outline = s.outline
+		w.grow(outlineCost + costOf(messages))
+		s.c.part.w.recycle(p)
+		return
+	}
 	// The batch's memory is used again before the pair is given out.
 	p.Request.Body, p.Response.Body = bytes.Clone(p.Request.Body), bytes.Clone(p.Response.Body)
-	w.pair, w.id, w.messages = p, p.ID, messages
+	w.pair = p
 	w.grow(int64(len(p.Request.Body)+len(p.Response.Body)) + 4<<10 + costOf(messages))
 }
 
-// replace puts p, seen by c, in the place of the waiting pair, which becomes a vantage of it.
-func (w *waiting) replace(c *conn, p *exchange.Pair, messages []*exchange.StreamMessage) {
-	old, d := w.pair, w.c
-	p.Vantages = append(p.Vantages, old.Vantages...)
-	p.Vantages = append(p.Vantages, d.vantage(firstTime(old), firstTime(p)))
+// replace puts the pair of s, which is whole where the waiting one has holes, in its
+// place; what waited becomes a vantage of it.
+func (w *waiting) replace(s *candidate, messages []*exchange.StreamMessage) {
+	c, d := s.c, w.c
+	if old := w.pair; old != nil {
+		s.pair.Vantages = append(s.pair.Vantages, old.Vantages...)
+		s.pair.Vantages = append(s.pair.Vantages, d.vantage(w.first, firstTime(s.pair)))
+		d.part.w.recycle(old)
+	}
+	c.tapped(d, w.first, firstTime(s.pair))
 	d.pairs, d.copies = d.pairs-1, d.copies+1
 	c.pairs++
-	w.drop()
-	d.part.w.recycle(old)
-	w.c, w.by = c, append(w.by, d)
+	w.c, w.moved, w.by = c, true, append(w.by, d)
+	d.waitingBytes -= w.size
+	d.passOver()
 	w.size = 0
 	if w.said != nil { // none came before the pair, and those behind it are counted
 		messages = w.messages
 	}
-	w.set(p, messages)
-	w.follow(c, p)
-	c.waiting = append(c.waiting, w)
+	w.follow(c, s.pair)
+	w.set(s, messages)
+	c.waiting.push(w)
 }
 
-// drop takes w off its connection's list.
-func (w *waiting) drop() {
-	c := w.c
-	c.waitingBytes -= w.size
-	if i := slices.Index(c.waiting, w); i >= 0 {
-		c.waiting = slices.Delete(c.waiting, i, i+1)
+// passOver takes those off the front of c's list that wait there no more.
+func (c *conn) passOver() {
+	for w := c.waiting.front(); w != nil && !w.waits(c); w = c.waiting.front() {
+		c.waiting.pop()
 	}
 }
 
 // adopt lets the waiting pair stand for p too, which c saw.
 func (w *waiting) adopt(c *conn, p *exchange.Pair) {
 	w.by = append(w.by, c)
-	w.pair.Vantages = append(w.pair.Vantages, c.vantage(firstTime(p), firstTime(w.pair)))
+	if w.pair != nil {
+		w.pair.Vantages = append(w.pair.Vantages, c.vantage(firstTime(p), w.first))
+	}
+	w.c.tapped(c, firstTime(p), w.first)
+}
+
+// A tap is another connection that shows the same conversation.
+type tap struct {
+	info    *exchange.Conn
+	vantage exchange.Vantage
+}
+
+// tapped notes that d showed at time at what c did at time first.
+func (c *conn) tapped(d *conn, at, first int64) {
+	d.describe()
+	if len(c.taps) == maxPlaces || slices.ContainsFunc(c.taps, func(t tap) bool { return t.info == d.info }) {
+		return
+	}
+	c.taps = append(c.taps, tap{d.info, d.vantage(at, first)})
 }
 
 // vantage describes c as a further place where something was seen at time at, first at time first.
@@ -274,26 +375,50 @@ const (
 	contrary // the same place, but not the same content
 )
 
+// A content is a pair, or what is kept of one.
+type content[T any] interface {
+	place() (ordinal int32, first int64, state exchange.State)
+	same(T) bool
+	covers(T) bool // holds all that the other holds
+}
+
 // compare compares a waiting pair a with b by all of their content. start says that
 // both connections were seen from their start, so that their ordinals are comparable.
-func compare(a, b *exchange.Pair, start bool) likeness {
-	if start && a.Ordinal != b.Ordinal {
+func compare[T content[T]](a, b T, start bool) likeness {
+	n, s, state := a.place()
+	m, t, other := b.place()
+	if start && n != m {
 		return unrelated
 	}
-	if s, t := firstTime(a), firstTime(b); s != exchange.NoTime && t != exchange.NoTime && (s-t > vantageTime || t-s > vantageTime) {
+	if s != exchange.NoTime && t != exchange.NoTime && (s-t > vantageTime || t-s > vantageTime) {
 		return unrelated
 	}
 	switch {
-	case a.State == b.State && sameMessage(&a.Request.Message, &b.Request.Message) && sameMessage(&a.Response.Message, &b.Response.Message):
+	case state == other && a.same(b):
 		return same
-	case covers(&b.Request.Message, &a.Request.Message) && covers(&b.Response.Message, &a.Response.Message):
+	case b.covers(a):
 		return whole
-	case covers(&a.Request.Message, &b.Request.Message) && covers(&a.Response.Message, &b.Response.Message):
+	case a.covers(b):
 		return same
-	case start && a.State == exchange.Complete && b.State == exchange.Complete:
+	case start && state == exchange.Complete && other == exchange.Complete:
 		return contrary
 	}
 	return unrelated
+}
+
+// A fullPair is a pair with all of its content.
+type fullPair struct{ *exchange.Pair }
+
+func (p fullPair) place() (ordinal int32, first int64, state exchange.State) {
+	return p.Ordinal, firstTime(p.Pair), p.State
+}
+
+func (p fullPair) same(q fullPair) bool {
+	return sameMessage(&p.Request.Message, &q.Request.Message) && sameMessage(&p.Response.Message, &q.Response.Message)
+}
+
+func (p fullPair) covers(q fullPair) bool {
+	return covers(&p.Request.Message, &q.Request.Message) && covers(&p.Response.Message, &q.Response.Message)
 }
 
 func sameMessage(a, b *exchange.Message) bool {
@@ -301,11 +426,19 @@ func sameMessage(a, b *exchange.Message) bool {
 		slices.Equal(a.Gaps, b.Gaps) && bytes.Equal(a.Head, b.Head) && bytes.Equal(a.Body, b.Body)
 }
 
+// cutInHead reports whether the capture ends, or has a hole, inside the head of m.
+func cutInHead(m *exchange.Message) bool {
+	return m.BodySize == 0 && !m.HasBody && !bytes.HasSuffix(m.Head, []byte("\r\n\r\n")) && !bytes.HasSuffix(m.Head, []byte("\n\n"))
+}
+
 // covers reports whether a holds all that b holds of the same message: b lacks it
 // altogether, or has holes where a has bytes.
 func covers(a, b *exchange.Message) bool {
 	if !b.Present {
 		return true
+	}
+	if n := len(b.Head); a.Present && 0 < n && n < len(a.Head) && cutInHead(b) {
+		return bytes.HasPrefix(a.Head, b.Head)
 	}
 	if !a.Present || !bytes.Equal(a.Head, b.Head) || a.ContentEncoding != "" && len(b.Gaps) > 0 {
 		return false
@@ -327,28 +460,45 @@ func covers(a, b *exchange.Message) bool {
 
 // ripen gives out what has been held back for long enough.
 func (p *partition) ripen(clock int64) {
-	n := 0
-	for n < len(p.waiting) && (p.waiting[n].pair == nil || p.waiting[n].deadline < clock) {
-		p.waiting[n].giveOut()
-		n++
+	for w := p.waiting.front(); w != nil && (!w.open || w.deadline < clock); w = p.waiting.front() {
+		w.giveOut()
+		p.waiting.pop()
+		if !w.moved && w.said == nil { // else somebody may still know it
+			*w = waiting{}
+			p.unused = append(p.unused, w)
+		}
 	}
-	if n > 0 {
-		rest := copy(p.waiting, p.waiting[n:])
-		clear(p.waiting[rest:])
-		p.waiting = p.waiting[:rest]
+}
+
+// newWaiting returns an empty one, whose memory may have been used before.
+func (p *partition) newWaiting() *waiting {
+	const together = 32
+	if len(p.unused) == 0 {
+		more := make([]waiting, together)
+		for i := range more {
+			p.unused = append(p.unused, &more[i])
+		}
 	}
+	w := p.unused[len(p.unused)-1]
+	p.unused = p.unused[:len(p.unused)-1]
+	return w
 }
 
 // giveOut gives the pair out, if that was not done before.
 func (w *waiting) giveOut() {
-	if w.pair == nil {
+	if !w.open {
 		return
 	}
-	p := w.pair
-	w.drop()
-	w.pair = nil
+	w.open = false
+	w.c.waitingBytes -= w.size
+	w.c.passOver()
 	w.giveMessages()
-	w.c.part.w.emit(w.c.info, p)
+	if p := w.pair; p != nil {
+		w.pair = nil
+		w.c.part.w.emit(w.c.info, p)
+		return
+	}
+	w.c.part.w.count(w.outline.state, &w.outline.anomalies)
 }
 
 // place is where copies of packets of one connection came from.
@@ -356,14 +506,15 @@ type place struct {
 	stack, vlans uint32
 	file, iface  int32
 	delay        int64
+	outer        []byte // see decap.Segment
 }
 
-// maxPlaces bounds conn.seenAt.
+// maxPlaces bounds conn.seenAt and conn.taps.
 const maxPlaces = 8
 
 // copied notes where a copy of a packet was seen, where that tells it from the first.
 func (c *conn) copied(s *decap.Segment, side int) {
-	at := place{s.Stack, s.VLANs, s.FileIndex, s.Interface, c.tcp.Halves[side].CopyDelay}
+	at := place{stack: s.Stack, vlans: s.VLANs, file: s.FileIndex, iface: s.Interface, delay: c.tcp.Halves[side].CopyDelay}
 	if at.stack == c.stack && at.vlans == c.vlans && at.file == c.file && at.iface == c.iface {
 		return
 	}
@@ -373,6 +524,7 @@ func (c *conn) copied(s *decap.Segment, side int) {
 		}
 	}
 	if len(c.seenAt) < maxPlaces {
+		at.outer = slices.Clone(s.Outer())
 		c.seenAt = append(c.seenAt, at)
 	}
 }
@@ -385,7 +537,7 @@ func (c *conn) vantages() []exchange.Vantage {
 	w := c.part.w
 	list := make([]exchange.Vantage, len(c.seenAt))
 	for i, at := range c.seenAt {
-		list[i] = exchange.Vantage{Tunnels: w.dec.Stack(at.stack), VLANs: w.dec.VLANStack(at.vlans),
+		list[i] = exchange.Vantage{Tunnels: w.dec.Tunnels(at.stack, at.outer), VLANs: w.dec.VLANStack(at.vlans),
 			Interface: w.names.iface(at.file, at.iface), DelayNS: at.delay}
 	}
 	return list

@@ -36,7 +36,7 @@ func (c *conn) message(m *exchange.StreamMessage) {
 	switch w := s.later[m.PairID]; {
 	case w != nil:
 		w.message(c, m)
-	case c.company && !s.early[m.PairID]:
+	case c.company != nil && !s.early[m.PairID]:
 		s.held = append(s.held, m)
 		s.bytes += messageCost + int64(len(m.Payload))
 	default:
@@ -150,7 +150,7 @@ func (w *waiting) message(c *conn, m *exchange.StreamMessage) {
 	t.given++
 	m.Ordinal = w.next
 	w.next++
-	if w.pair != nil {
+	if w.open {
 		w.messages = append(w.messages, m)
 		w.grow(messageCost + int64(len(m.Payload)))
 		return

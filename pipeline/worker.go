@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"recap/pipeline/app"
-	"recap/pipeline/app/coding"
 	"recap/pipeline/decap"
 	"recap/pipeline/exchange"
 	"recap/pipeline/tcp"
@@ -28,6 +27,7 @@ type worker struct {
 	index  int
 	parts  [partitions]*partition // nil for those of others
 	dec    *decap.Decoder         // for its tables only
+	tools  *tools
 	pairs  *sync.Pool
 	arenas *sync.Pool
 	hist   tcp.History
@@ -37,6 +37,7 @@ type worker struct {
 	names  *names
 	now    packet.Pos // of the packet being worked on
 	opt    *resolved
+	sought candidate // memory for one
 
 	health    streamHealth
 	ledger    tally
@@ -63,23 +64,26 @@ type tally struct {
 	beforeStart, outOfWindow, afterClose, late   int64
 }
 
-func newWorker(index, of int, opt *resolved, dec *decap.Decoder, pairs, arenas *sync.Pool) *worker {
-	w := &worker{index: index, dec: dec, pairs: pairs, arenas: arenas, opt: opt, protocols: make(map[string]int64)}
+func newWorker(index, of int, opt *resolved, dec *decap.Decoder, reuse *Reuse) *worker {
+	w := &worker{index: index, dec: dec, tools: reuse.takeTools(), pairs: reuse.pairs, arenas: reuse.arenas,
+		opt: opt, protocols: make(map[string]int64)}
+	w.hist = w.tools.hist
 	w.hist.Horizon = opt.history
 	w.env = app.Env{
-		Limits:  opt.limits,
-		NewPair: func() *exchange.Pair { return w.pairs.Get().(*exchange.Pair) },
-		Emit:    w.emit,
+		Limits:   opt.limits,
+		Counting: opt.counting,
+		NewPair:  func() *exchange.Pair { return w.pairs.Get().(*exchange.Pair) },
+		Emit:     w.emit,
 		Message: func(m *exchange.StreamMessage) {
 			m.Completed = w.now.Number
 			m.Anomalies.Each(func(a exchange.Anomaly) { w.anomalies[a]++ })
 			w.res.msgs = append(w.res.msgs, m)
 		},
 		Copy:     func(b []byte) []byte { return w.res.arena.copy(b) },
-		Decoder:  new(coding.Decoder),
+		Decoder:  &w.tools.decoder,
 		Upgrade:  upgrade,
-		Memo:     new(coding.Memo),
-		Buffers:  new(coding.Buffers),
+		Memo:     &w.tools.memo,
+		Buffers:  &w.tools.buffers,
 		FileName: func(i int32) string { return w.names.file(i) },
 	}
 	for i := index; i < partitions; i += of {
@@ -104,16 +108,15 @@ func (w *worker) do(job *work) {
 		w.res.arena = &arena{pool: w.arenas}
 	}
 	w.names = job.names
-	list, parts := job.lists[w.index], job.parts[w.index]
+	list := job.lists[w.index]
 	mark := w.hist.Mark()
 	views := job.views
-	for i, at := range list {
+	for _, l := range list {
 		if len(views) > 0 {
-			views = w.know(views, at)
+			views = w.know(views, l.at)
 		}
-		s := &job.segs[at]
-		w.hist.At(job.cums[at])
-		w.parts[parts[i]].segment(s)
+		w.hist.At(l.cum)
+		w.parts[l.part].segment(&job.segs[l.at])
 	}
 	w.know(views, math.MaxUint32)
 	if job.sparse {
@@ -151,11 +154,21 @@ func (w *worker) letGo(cum int64) {
 
 // emit takes a finished pair from a parser.
 func (w *worker) emit(_ *exchange.Conn, p *exchange.Pair) {
+	w.count(p.State, &p.Anomalies)
+	if w.opt.counting {
+		w.recycle(p)
+		return
+	}
 	p.Completed = w.now.Number
-	w.states[p.State]++
-	w.npairs++
 	w.res.pairs = append(w.res.pairs, p)
-	p.Anomalies.Each(func(a exchange.Anomaly) { w.anomalies[a]++ })
+}
+
+// count counts a finished pair.
+func (w *worker) count(s exchange.State, a *exchange.Anomalies) {
+	w.states[s]++
+	w.npairs++
+	w.res.npairs++
+	a.Each(func(a exchange.Anomaly) { w.anomalies[a]++ })
 }
 
 // stack counts a TCP packet by its tunnels.

@@ -54,10 +54,10 @@ func (c *Conn) put(x *Half, i int, k chunk) {
 // first chunk behind them.
 func (c *Conn) overlap(e *Env, x *Half, i int, k *chunk, n int64) int {
 	o := x.q.at(i)
-	x.Retransmissions++
 	at := k.off - o.off
 	have := min(n, int64(len(k.data)))
 	both := min(have, max(0, int64(len(o.data))-at))
+	x.sentAgain(max(0, both))
 	if both > 0 {
 		var differ int64
 		if a, b := o.data[at:at+both], k.data[:both]; string(a) != string(b) {
@@ -70,7 +70,6 @@ func (c *Conn) overlap(e *Env, x *Half, i int, k *chunk, n int64) int {
 			}
 			c.Anomalies.Add(exchange.AnomalyOverlapConflict)
 		}
-		x.RetransmitBytes += both
 		x.ConflictBytes += differ
 		x.DuplicateBytes += both - differ
 	}

@@ -87,8 +87,11 @@ type Half struct {
 	strays    int // consecutive segments far outside the window, each following the last
 	strayNext uint32
 
-	recent [recentPackets]mark // of the newest packets, to recognize a copy
-	slot   uint8
+	recent  [recentPackets]mark // of the newest packets, to recognize a copy
+	slot    uint8
+	prints  [maxPrints]print
+	nprints uint8
+	copied  bool // the packet at hand is a copy
 	// CopyDelay is how long after the first the newest copy came, nanoseconds.
 	CopyDelay int64
 }
@@ -151,7 +154,7 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		if h.syn && h.isn == s.Seq {
 			return false // retransmitted
 		}
-		if c.Done() {
+		if c.Done() || h.closed && !p.seen { // of one side alone, its own end is all there is to see
 			return true
 		}
 		if h.off == 0 && p.off == 0 && h.q.len() == 0 && p.q.len() == 0 {
@@ -161,7 +164,8 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		c.reuse, c.reuseSide, c.reuseSeq = true, uint8(side), s.Seq
 		return false
 	}
-	if c.Done() && s.Flags&(decap.SYN|decap.ACK) == decap.SYN|decap.ACK && !(h.syn && h.isn == s.Seq) {
+	if s.Flags&(decap.SYN|decap.ACK) == decap.SYN|decap.ACK && !(h.syn && h.isn == s.Seq) &&
+		(c.Done() || h.seen && !p.seen && !h.before(s.Seq+1)) {
 		return true // a reordered or one-sided handshake of the next connection
 	}
 	if c.reuse {
@@ -176,6 +180,14 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		}
 	}
 	return false
+}
+
+// before reports whether a stream that began at seq may be the one of which h has seen
+// the beginning no sooner: a SYN that came behind its data.
+func (h *Half) before(seq uint32) bool {
+	const reordered = 64 << 10
+	d := diff(seq, h.next) + h.off
+	return !h.syn && d <= 0 && d > -reordered
 }
 
 // maxWindow is how far ahead a sender may be without window scaling and losses
@@ -211,10 +223,12 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 		x.TruncatedPackets++
 	}
 	duplicate = c.isCopy(x, s, n)
+	x.copied = duplicate
 	if duplicate {
 		x.DuplicatePacket++
 	}
 	x.seen = true
+	x.leavePrint(s, n)
 
 	seq := s.Seq
 	if s.Flags&decap.SYN != 0 {
@@ -278,9 +292,11 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 
 // isCopy reports whether s repeats one of the newest packets of half x to the
 // letter, IP identification and TCP timestamp included: a copy made by a mirror.
-// What a sender sends again has another identification.
+// What a sender sends again has another identification. Where packets have none, what
+// takes sequence numbers has another timestamp when it is sent again; of pure
+// acknowledgements that cannot be told.
 func (c *Conn) isCopy(x *Half, s *decap.Segment, n int64) bool {
-	if s.IPID == 0 || s.Info&decap.NoIPID != 0 {
+	if s.Info&decap.NoIPID != 0 && (s.Info&decap.HasTS == 0 || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0) {
 		return false
 	}
 	const m = 0x9e3779b97f4a7c15
@@ -469,8 +485,7 @@ func (c *Conn) old(e *Env, side int, b []byte, off, number int64) ([]byte, int64
 		b = b[before:]
 	}
 	if n > 0 {
-		x.Retransmissions++
-		x.RetransmitBytes += n
+		x.sentAgain(n)
 		late := min(x.late(off, n), n)
 		x.Late += late
 		x.DiscardedBytes += late
@@ -485,6 +500,14 @@ func (c *Conn) old(e *Env, side int, b []byte, off, number int64) ([]byte, int64
 		}
 	}
 	return b[n:], off + n
+}
+
+// sentAgain counts n bytes that came before, unless a mirror made the packet.
+func (h *Half) sentAgain(n int64) {
+	if !h.copied {
+		h.Retransmissions++
+		h.RetransmitBytes += n
+	}
 }
 
 // conflict records two copies of the stream from off on.

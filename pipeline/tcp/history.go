@@ -44,6 +44,12 @@ func (h *History) Trim() {
 	h.first += int64(n)
 }
 
+// Reset forgets everything but the memory of the entries, for the next capture.
+func (h *History) Reset() {
+	clear(h.entries[:cap(h.entries)])
+	*h = History{entries: h.entries[:0]}
+}
+
 // Mark returns where the next entry will stand, for Own.
 func (h *History) Mark() int64 { return max(h.first, 1) + int64(len(h.entries)) }
 
