@@ -60,6 +60,27 @@ func OpenRaw(ctx context.Context, f Found, o Options) (io.ReadCloser, error) {
 	return file, nil
 }
 
+// ReadAt fills b with the bytes of f from off on, as they are stored; n is less than
+// len(b) only at the end of f.
+func ReadAt(ctx context.Context, f Found, b []byte, off int64, o Options) (n int, err error) {
+	o = o.withDefaults()
+	if f.blob != nil {
+		return o.Store.ReadAt(ctx, f.blob, b, off)
+	}
+	if f.stream {
+		return 0, fileError(f.Name, errors.New("is not a regular file"))
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return 0, fileError(f.Name, cause(err))
+	}
+	defer file.Close()
+	if n, err = file.ReadAt(b, off); err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
 // A Found is a thing to read behind an argument: a file, a blob, standard input.
 type Found struct {
 	Name     string // as the user wrote it, or found below that; of a URL without its secrets

@@ -128,46 +128,44 @@ func (s *Store) findSigned(ctx context.Context, u *url.URL) ([]Object, error) {
 	return s.find(ctx, c, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/" + name + "/"}).String(), prefix)
 }
 
-// maxListed bounds the memory of a listing.
-const maxListed = 1 << 20
-
 // list returns the first blobs whose names begin with prefix; 0 is all of them.
 func (a *azureContainer) list(ctx context.Context, prefix string, most int) ([]Object, error) {
-	s, c := a.s, a.c
-	var out []Object
-	pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
-	for pager.More() && (most == 0 || len(out) < most) {
-		var page container.ListBlobsFlatResponse
-		err := s.again(ctx, func(ctx context.Context) (err error) {
-			page, err = pager.NextPage(ctx)
-			return azureError(err, 0)
-		})
+	pager := a.c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
+	out, err := a.s.pages(ctx, most, func(ctx context.Context, _ string) (out []Object, next string, err error) {
+		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return nil, "", azureError(err, 0)
 		}
 		for _, b := range page.Segment.BlobItems {
-			if b.Name == nil {
-				continue
-			}
-			o := a.object(*b.Name)
-			if p := b.Properties; p != nil {
-				if p.ContentLength != nil {
-					o.Size = *p.ContentLength
-				}
-				if p.LastModified != nil {
-					o.Modified = *p.LastModified
-				}
-				if p.ETag != nil {
-					o.ETag = quoted(string(*p.ETag))
-				}
-			}
-			if out = append(out, o); len(out) > maxListed {
-				return nil, fmt.Errorf("more than %d blobs; name a longer prefix", maxListed)
+			if b.Name != nil {
+				out = append(out, a.listed(*b.Name, b.Properties))
 			}
 		}
-	}
+		if pager.More() {
+			next = "more" // the pager knows where
+		}
+		return out, next, nil
+	})
 	slices.SortStableFunc(out, func(a, b Object) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	return out, err
+}
+
+// listed returns a blob as a listing describes it; p may be nil.
+func (a *azureContainer) listed(name string, p *container.BlobProperties) Object {
+	o := a.object(name)
+	if p == nil {
+		return o
+	}
+	if p.ContentLength != nil {
+		o.Size = *p.ContentLength
+	}
+	if p.LastModified != nil {
+		o.Modified = *p.LastModified
+	}
+	if p.ETag != nil {
+		o.ETag = quoted(string(*p.ETag))
+	}
+	return o
 }
 
 // quoted gives an entity tag the form that it has in headers.

@@ -58,6 +58,37 @@ func (s *Store) find(ctx context.Context, c keeper, base, prefix string) ([]Obje
 	return all, nil
 }
 
+// maxListed bounds the memory of a listing.
+const maxListed = 1 << 20
+
+var errNoListing = &permanentError{errors.New("server answers a listing with something else")}
+
+// pages puts a listing together from its pages. page returns the objects of one, and
+// what names the next: next is empty for the first page and after the last. Where most
+// is not 0, no more pages are asked for than hold so many objects.
+func (s *Store) pages(ctx context.Context, most int, page func(ctx context.Context, next string) ([]Object, string, error)) ([]Object, error) {
+	var out []Object
+	for next := ""; ; {
+		var some []Object
+		err := s.again(ctx, func(ctx context.Context) (err error) {
+			var then string
+			if some, then, err = page(ctx, next); err == nil {
+				next = then
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, some...); len(out) > maxListed {
+			return nil, fmt.Errorf("more than %d objects; name a longer prefix", maxListed)
+		}
+		if next == "" || most > 0 && len(out) >= most {
+			return out, nil
+		}
+	}
+}
+
 // findIn takes bucket/prefix of a service that is not Azure.
 func (s *Store) findIn(ctx context.Context, scheme, rest string) ([]Object, error) {
 	name, prefix, _ := strings.Cut(rest, "/")

@@ -154,33 +154,32 @@ func (o *gsObject) get(ctx context.Context, off, n int64, etag string) (*reply, 
 	return r, nil
 }
 
+// gsPage is an answer to a request for a listing.
+type gsPage struct {
+	Items []struct {
+		Name, Generation string
+		Size             json.Number
+		Updated          time.Time
+	}
+	NextPageToken string
+}
+
 func (b *gsBucket) list(ctx context.Context, prefix string, most int) ([]Object, error) {
-	var out []Object
 	query := url.Values{"prefix": {prefix}, "fields": {"items(name,size,updated,generation),nextPageToken"}}
 	if most > 0 {
 		query.Set("maxResults", strconv.Itoa(most))
 	}
-	for {
-		var page struct {
-			Items []struct {
-				Name, Generation string
-				Size             json.Number
-				Updated          time.Time
-			}
-			NextPageToken string
+	return b.s.pages(ctx, most, func(ctx context.Context, next string) (out []Object, _ string, err error) {
+		if next != "" {
+			query.Set("pageToken", next)
 		}
-		err := b.s.again(ctx, func(ctx context.Context) error {
-			text, _, err := b.call(ctx, http.MethodGet, b.url(gsPath, "", query), nil, nil)
-			if err != nil {
-				return err
-			}
-			if err := json.Unmarshal(text, &page); err != nil {
-				return &permanentError{errors.New("server answers a listing with something else")}
-			}
-			return nil
-		})
+		text, _, err := b.call(ctx, http.MethodGet, b.url(gsPath, "", query), nil, nil)
 		if err != nil {
-			return nil, err
+			return nil, "", err
+		}
+		var page gsPage
+		if err := json.Unmarshal(text, &page); err != nil {
+			return nil, "", errNoListing
 		}
 		for _, i := range page.Items {
 			o := b.object(i.Name)
@@ -188,15 +187,10 @@ func (b *gsBucket) list(ctx context.Context, prefix string, most int) ([]Object,
 			if n, err := i.Size.Int64(); err == nil {
 				o.Size = n
 			}
-			if out = append(out, o); len(out) > maxListed {
-				return nil, fmt.Errorf("more than %d objects; name a longer prefix", maxListed)
-			}
+			out = append(out, o)
 		}
-		if page.NextPageToken == "" || most > 0 && len(out) >= most {
-			return out, nil
-		}
-		query.Set("pageToken", page.NextPageToken)
-	}
+		return out, page.NextPageToken, nil
+	})
 }
 
 func (b *gsBucket) remove(ctx context.Context, name string) error {

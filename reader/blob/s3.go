@@ -175,36 +175,29 @@ type s3Page struct {
 }
 
 func (b *s3Bucket) list(ctx context.Context, prefix string, most int) ([]Object, error) {
-	var out []Object
 	query := url.Values{"list-type": {"2"}, "prefix": {prefix}}
-	for {
-		var page s3Page
-		err := b.s.again(ctx, func(ctx context.Context) error {
-			text, _, err := b.do(ctx, http.MethodGet, b.url("", query), nil)
-			if err != nil {
-				return err
-			}
-			page = s3Page{}
-			if err := xml.Unmarshal(text, &page); err != nil {
-				return &permanentError{errors.New("server answers a listing with something else")}
-			}
-			return nil
-		})
+	return b.s.pages(ctx, most, func(ctx context.Context, next string) (out []Object, _ string, err error) {
+		if next != "" {
+			query.Set("continuation-token", next)
+		}
+		text, _, err := b.do(ctx, http.MethodGet, b.url("", query), nil)
 		if err != nil {
-			return nil, err
+			return nil, "", err
+		}
+		var page s3Page
+		if err := xml.Unmarshal(text, &page); err != nil {
+			return nil, "", errNoListing
 		}
 		for _, c := range page.Contents {
 			o := b.object(c.Key)
 			o.Size, o.Modified, o.ETag = c.Size, c.LastModified, quoted(c.ETag)
-			if out = append(out, o); len(out) > maxListed {
-				return nil, fmt.Errorf("more than %d objects; name a longer prefix", maxListed)
-			}
+			out = append(out, o)
 		}
-		if !page.IsTruncated || page.NextContinuationToken == "" || most > 0 && len(out) >= most {
-			return out, nil
+		if !page.IsTruncated {
+			return out, "", nil
 		}
-		query.Set("continuation-token", page.NextContinuationToken)
-	}
+		return out, page.NextContinuationToken, nil
+	})
 }
 
 func (b *s3Bucket) remove(ctx context.Context, name string) error {
