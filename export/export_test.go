@@ -323,30 +323,6 @@ func TestWhereErrorsShowTheirPlace(t *testing.T) {
 	}
 }
 
-func TestWhereSink(t *testing.T) {
-	f, err := export.NewFilter(`response.status == 599`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pairs, flows int
-	released := 0
-	s := export.Where(f, sinkFunc(func(b *exchange.Batch) error {
-		pairs, flows = pairs+len(b.Pairs), flows+len(b.Flows)
-		return nil
-	}))
-	for range 2 {
-		b := exchange.NewBatch(func(*exchange.Batch) { released++ })
-		b.Pairs, b.Flows = sinktest.Tricky(), sinktest.TrickyFlows()
-		if err := s.Write(b); err != nil {
-			t.Fatal(err)
-		}
-		b.Release()
-	}
-	if pairs != 4 || flows != 6 || released != 2 {
-		t.Errorf("%d pairs, %d flows, %d batches released; want 4, 6, 2", pairs, flows, released)
-	}
-}
-
 func TestBodies(t *testing.T) {
 	dir := t.TempDir()
 	pairs := sinktest.Realistic(50, 1)

@@ -35,6 +35,7 @@ type Dir struct {
 	at       Place
 	manifest string
 	part     bool // the place belongs to another Dir
+	reuse    *Reuse
 	files    []*File
 }
 
@@ -64,6 +65,9 @@ func OpenAt(at Place, overwrite bool) (*Dir, error) {
 // in one place: its manifest has a name of its own. The place stays open after it.
 func NewPart(at Place, manifest string) *Dir { return &Dir{at: at, manifest: manifest, part: true} }
 
+// Borrow has files made from now on use memory of r, and leave it there.
+func (d *Dir) Borrow(r *Reuse) { d.reuse = r }
+
 // Path returns the directory's path as it was given.
 func (d *Dir) Path() string { return d.at.Path("") }
 
@@ -77,7 +81,7 @@ func (d *Dir) Create(name string) (*File, error) {
 	if err != nil {
 		return nil, writeError(d.at.Path(name), 0, err)
 	}
-	w := newFile(name, d.at.Path(name), f)
+	w := newFile(name, d.at.Path(name), f, d.reuse)
 	d.files = append(d.files, w)
 	return w, nil
 }
@@ -175,6 +179,7 @@ type File struct {
 	name, path string
 	f          Pending
 	rows       int64
+	reuse      *Reuse
 
 	cur    []byte
 	free   chan []byte
@@ -190,9 +195,12 @@ type File struct {
 	closed bool
 }
 
-func newFile(name, path string, f Pending) *File {
+// chunkOf is the key of chunks in a [Reuse].
+type chunkOf struct{ size int }
+
+func newFile(name, path string, f Pending, reuse *Reuse) *File {
 	w := &File{
-		name: name, path: path, f: f, sum: sha256.New(),
+		name: name, path: path, f: f, reuse: reuse, sum: sha256.New(),
 		free:   make(chan []byte, fileChunks),
 		toDisk: make(chan []byte, fileChunks),
 		toHash: make(chan []byte, fileChunks),
@@ -253,7 +261,7 @@ func (w *File) Write(p []byte) (int, error) {
 	for n := 0; n < len(p); {
 		if w.cur == nil {
 			if w.cur = <-w.free; w.cur == nil {
-				w.cur = make([]byte, 0, fileChunk)
+				w.cur = w.chunk()
 			}
 		}
 		k := min(len(p)-n, cap(w.cur)-len(w.cur))
@@ -264,6 +272,13 @@ func (w *File) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+func (w *File) chunk() []byte {
+	if b, ok := w.reuse.Take(chunkOf{fileChunk}).(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 0, fileChunk)
 }
 
 // SetRows tells how many rows the file holds, for the manifest.
@@ -280,6 +295,11 @@ func (w *File) drain() {
 	}
 	close(w.toDisk)
 	w.done.Wait()
+	for range fileChunks {
+		if b := <-w.free; b != nil {
+			w.reuse.Give(chunkOf{fileChunk}, &b)
+		}
+	}
 }
 
 // finish has all of the file durable; a failure shows in Err.

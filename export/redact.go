@@ -207,12 +207,33 @@ func (r *redactor) message(m *exchange.Message) {
 	}
 	if r.strict {
 		m.Body, m.HasBody, m.Hashed, m.BodySHA256 = nil, false, false, [32]byte{}
-		if m.Alt != nil {
-			alt := *m.Alt
-			alt.Hashed, alt.BodySHA256 = false, [32]byte{}
-			m.Alt = &alt
-		}
 	}
+	if m.Alt != nil {
+		m.Alt = r.alt(m.Alt)
+	}
+}
+
+// alt returns what may be shown of another reading. Its body may hold heads of further
+// messages, and is left out.
+func (r *redactor) alt(a *exchange.AltFraming) *exchange.AltFraming {
+	c := *a
+	c.Body, c.StartLines = nil, make([]string, len(a.StartLines))
+	for i, l := range a.StartLines {
+		c.StartLines[i] = r.startLine(l)
+	}
+	if r.strict {
+		c.Hashed, c.BodySHA256 = false, [32]byte{}
+	}
+	return &c
+}
+
+// startLine takes secrets out of the target of a request line.
+func (r *redactor) startLine(l string) string {
+	parts := strings.SplitN(l, " ", 3)
+	for i := range parts {
+		parts[i] = r.url(parts[i])
+	}
+	return strings.Join(parts, " ")
 }
 
 func (r *redactor) fields(hs []exchange.Header) []exchange.Header {

@@ -37,6 +37,7 @@ func secretPair() *exchange.Pair {
 	p := &exchange.Pair{Conn: &exchange.Conn{}, Protocol: "HTTP/1.1"}
 	p.Request = exchange.Request{Method: "GET", Target: "/p?token=" + canary + "&page=2", Query: "token=" + canary + "&page=2", Host: "example.com", Path: "/p;jsessionid=" + canary, URL: "http://me:" + canary + "@example.com/p?%74oken=" + canary}
 	p.Request.Message = exchange.Message{Present: true, Headers: hs, Head: []byte(head), HeadEscaped: true, Trailers: []exchange.Header{{Name: "X-Secret", Value: canary}}}
+	p.Request.Alt = &exchange.AltFraming{Framing: exchange.FramingLength, BodySize: 5, Body: []byte("GET / HTTP/1.1\r\nCookie: a=" + canary + "\r\n\r\n"), StartLines: []string{"GET /p?token=" + canary + "&page=2 HTTP/1.1"}}
 	p.Response = exchange.Response{Status: 302, Interim: []exchange.Interim{{Status: 103, Headers: []exchange.Header{{Name: "Set-Cookie", Value: canary}}}}}
 	p.Response.Message = exchange.Message{Present: true, Head: []byte("HTTP/1.1 302 Found\rSet-Cookie: a=" + canary + "\rLocation: /?code=" + canary + "\r\r"), HeadEscaped: true,
 		Headers: []exchange.Header{{Name: "Set-Cookie", Value: "a=" + canary}, {Name: "Location", Value: "/?code=" + canary}}}

@@ -370,7 +370,16 @@ func altGroup() Field {
 			Text: func(c *Cursor, dst []byte) ([]byte, bool) {
 				return hex.AppendEncode(dst, alt(c).BodySHA256[:]), alt(c).Hashed
 			}},
+		Field{Name: "body", Type: Bytes, Null: true, Use: Bulky, Doc: "stored part of that body, before content decoding; null where none is stored",
+			Raw: func(c *Cursor) ([]byte, bool) { return alt(c).Body, len(alt(c).Body) > 0 }},
+		Field{Name: "body_encoding", Type: String, Null: true, Use: InJSON, Doc: "JSON lines only: how body is written, utf8 or base64; null where body is",
+			Str: func(c *Cursor) (string, bool) { return "", false }},
+		int64s("body_stored", "bytes kept in body", 0, func(c *Cursor) int64 { return int64(len(alt(c).Body)) }),
 		optInt("next_offset", "where the following message would begin, bytes from the start of this direction; null where unknown", 0, -1, func(c *Cursor) int64 { return alt(c).Next }),
+		listOf("start_lines", "of messages that only this reading finds, from next_offset on",
+			func(c *Cursor) int { return len(alt(c).StartLines) },
+			func(c *Cursor, i int) { c.index = i },
+			text("", "", 0, func(c *Cursor) string { return alt(c).StartLines[c.index] })),
 	)
 }
 

@@ -384,32 +384,3 @@ func (p *patcher) fault() *file.Error {
 	}
 	return p.first
 }
-
-// Where returns a sink that hands the pairs that f chooses, and all flows and
-// messages of streams, to next.
-func Where(f *Filter, next Sink) Sink { return &where{filter: f, next: next} }
-
-type where struct {
-	filter *Filter
-	next   Sink
-	pool   batchPool
-}
-
-func (w *where) Write(b *exchange.Batch) error {
-	out := w.pool.get(b)
-	defer out.Release()
-	for _, p := range b.Pairs {
-		ok, err := w.filter.Match(p)
-		if err != nil {
-			return err
-		}
-		if ok {
-			out.Pairs = append(out.Pairs, p)
-		}
-	}
-	out.Flows = append(out.Flows, b.Flows...)
-	out.Messages = append(out.Messages, b.Messages...)
-	return w.next.Write(out)
-}
-
-func (w *where) Close() error { return w.next.Close() }

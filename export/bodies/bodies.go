@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"recap/export"
 	"recap/pipeline/exchange"
@@ -28,12 +29,27 @@ const recent = 1 << 15
 // A Sink writes each body once. Stored are bodies that are there as a whole; one
 // that was cut, has gaps or is empty is not.
 type Sink struct {
+	keep keeper
+	seen [][32]byte
+}
+
+// keeper is where bodies are kept.
+type keeper interface {
+	// store keeps a body under its name; the body is valid during the call.
+	store(name string, body []byte) error
+	counts() tally
+	close() error
+}
+
+// tally counts what was written.
+type tally struct{ rows, size int64 }
+
+// disk keeps bodies in a directory.
+type disk struct {
 	path string
 	root *os.Root
 	made [256]bool
-	seen [][32]byte
-	rows int64
-	size int64
+	tally
 }
 
 // New makes or opens the directory path, which may hold bodies already.
@@ -45,14 +61,14 @@ func New(path string) (*Sink, error) {
 	if err != nil {
 		return nil, &export.WriteError{Path: path, Err: err}
 	}
-	return &Sink{path: path, root: root, seen: make([][32]byte, recent)}, nil
+	return &Sink{keep: &disk{path: path, root: root}, seen: make([][32]byte, recent)}, nil
 }
 
 // Rows returns the number of files written; those that were there already do not count.
-func (s *Sink) Rows() int64 { return s.rows }
+func (s *Sink) Rows() int64 { return s.keep.counts().rows }
 
 // Bytes returns the bytes in them.
-func (s *Sink) Bytes() int64 { return s.size }
+func (s *Sink) Bytes() int64 { return s.keep.counts().size }
 
 // Write implements [export.Sink].
 func (s *Sink) Write(b *exchange.Batch) error {
@@ -68,7 +84,7 @@ func (s *Sink) Write(b *exchange.Batch) error {
 }
 
 // Close implements [export.Sink].
-func (s *Sink) Close() error { return s.root.Close() }
+func (s *Sink) Close() error { return s.keep.close() }
 
 func (s *Sink) message(m *exchange.Message) error {
 	if !m.Present || !m.HasBody || !m.Hashed || len(m.Body) == 0 || len(m.Gaps) > 0 || int64(len(m.Body)) != m.BodySize {
@@ -79,42 +95,49 @@ func (s *Sink) message(m *exchange.Message) error {
 	if *slot == sum {
 		return nil
 	}
-	name := hex.EncodeToString(sum[:])
-	if err := s.store(sum[0], name, m.Body); err != nil {
+	if err := s.keep.store(hex.EncodeToString(sum[:]), m.Body); err != nil {
 		return err
 	}
 	*slot = sum
 	return nil
 }
 
-func (s *Sink) store(first byte, name string, body []byte) error {
+func (d *disk) counts() tally { return d.tally }
+
+func (d *disk) close() error { return d.root.Close() }
+
+func (d *disk) store(name string, body []byte) error {
 	dir := name[:2]
 	file := filepath.Join(dir, name)
-	if !s.made[first] {
-		if err := s.folder(dir); err != nil {
-			return &export.WriteError{Path: filepath.Join(s.path, dir), Err: err}
-		}
-		s.made[first] = true
+	first, err := strconv.ParseUint(dir, 16, 8)
+	if err != nil {
+		return err
 	}
-	if info, err := s.root.Lstat(file); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(body)) {
+	if !d.made[first] {
+		if err := d.folder(dir); err != nil {
+			return &export.WriteError{Path: filepath.Join(d.path, dir), Err: err}
+		}
+		d.made[first] = true
+	}
+	if info, err := d.root.Lstat(file); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(body)) {
 		return nil // written by this run or an earlier one
 	}
-	n, err := s.write(file, body)
+	n, err := d.write(file, body)
 	if err != nil {
-		return &export.WriteError{Path: filepath.Join(s.path, file), Written: n, Err: err}
+		return &export.WriteError{Path: filepath.Join(d.path, file), Written: n, Err: err}
 	}
-	s.rows++
-	s.size += n
+	d.rows++
+	d.size += n
 	return nil
 }
 
 // folder makes a directory and refuses what only looks like one.
-func (s *Sink) folder(dir string) error {
-	err := s.root.Mkdir(dir, dirMode)
+func (d *disk) folder(dir string) error {
+	err := d.root.Mkdir(dir, dirMode)
 	if err == nil || !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	info, err := s.root.Lstat(dir)
+	info, err := d.root.Lstat(dir)
 	if err == nil && !info.IsDir() {
 		err = fmt.Errorf("it exists and is no directory (%v)", info.Mode().Type())
 	}
@@ -123,11 +146,11 @@ func (s *Sink) folder(dir string) error {
 
 // write writes body under a temporary name and renames it: a link that somebody
 // planted under either name is refused or replaced, never followed.
-func (s *Sink) write(file string, body []byte) (int64, error) {
+func (d *disk) write(file string, body []byte) (int64, error) {
 	// Several processes may keep their bodies in one place, the same ones too: each
 	// has a temporary file of its own.
 	tmp := fmt.Sprintf("%s.%s.recap-tmp", file, rand.Text())
-	f, err := s.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := d.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return 0, err
 	}
@@ -136,10 +159,10 @@ func (s *Sink) write(file string, body []byte) (int64, error) {
 		err = cerr
 	}
 	if err == nil {
-		err = s.root.Rename(tmp, file)
+		err = d.root.Rename(tmp, file)
 	}
 	if err != nil {
-		s.root.Remove(tmp)
+		d.root.Remove(tmp)
 	}
 	return int64(n), err
 }

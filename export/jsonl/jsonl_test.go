@@ -281,3 +281,18 @@ func BenchmarkBody(b *testing.B) {
 		})
 	}
 }
+
+// decode reads one object.
+func decode(t *testing.T, text []byte) map[string]any {
+	t.Helper()
+	if err := sinktest.Strict(text); err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var m map[string]any
+	if err := d.Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -55,7 +55,11 @@ func Tricky() []*exchange.Pair {
 	full.Request = exchange.Request{Message: message(every), Method: "POST", Target: hostile, Scheme: "https", Host: hostile, Path: "/" + hostile, Query: "q=" + hostile, URL: hostile}
 	full.Request.Trailers = []exchange.Header{{Name: "T", Value: hostile}}
 	full.Request.Gaps = []exchange.Gap{{Offset: 0, Length: -1, Reason: exchange.GapLost}, {Offset: math.MaxInt64, Length: 0, Reason: exchange.GapLimit}}
+	full.Call = &exchange.Call{Operation: "Ünlock", Type: "mutation", Version: "1.2", Batch: 3}
+	full.Request.Alt = &exchange.AltFraming{Framing: exchange.FramingLength, BodySize: 300, BodySHA256: sha256.Sum256(every), Hashed: true, Body: every,
+		Next: math.MaxInt64, StartLines: []string{hostile, "", "GET / HTTP/1.1"}}
 	full.Response = exchange.Response{Message: message([]byte(hostile)), Status: 599, Reason: hostile}
+	full.Response.Alt = &exchange.AltFraming{Framing: exchange.FramingChunked, BodySize: 2, Body: []byte("é"), Next: -1}
 	full.Response.TimeNS, full.Response.EndTimeNS = math.MaxInt64, math.MinInt64+1
 	full.Response.Interim = []exchange.Interim{
 		{Status: 100, TimeNS: exchange.NoTime},
