@@ -107,3 +107,27 @@ func TestClockLearns(t *testing.T) {
 		})
 	}
 }
+
+// Naps begin early enough for the sleep before them, and not earlier than is worth it.
+func TestClockLearnsWhenToNap(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		over     func(i int) time.Duration
+		from, to time.Duration // of lead
+	}{
+		{"sleeps are exact", func(int) time.Duration { return 0 }, minLead, minLead},
+		{"sleeps are 300 µs too long", func(int) time.Duration { return 300 * time.Microsecond }, 295 * time.Microsecond, 305 * time.Microsecond},
+		{"one of ten is 400 µs too long", func(i int) time.Duration { return map[bool]time.Duration{true: 400 * time.Microsecond}[i%10 == 0] }, 360 * time.Microsecond, 410 * time.Microsecond},
+		{"all are 5 ms too long", func(int) time.Duration { return 5 * time.Millisecond }, maxLead, maxLead},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := new(clock)
+			for i := range 5000 {
+				c.learnLong(tt.over(i))
+			}
+			if c.lead < tt.from || c.lead > tt.to {
+				t.Errorf("lead is %v, want %v to %v", c.lead, tt.from, tt.to)
+			}
+		})
+	}
+}

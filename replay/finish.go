@@ -23,6 +23,7 @@ func (r *runner) result(err error) *Result {
 	if err != nil {
 		res.Error = err.Error()
 	}
+	res.Schedule.StarvedNS = int64(r.starved)
 	if res.Schedule.LeftOut == nil {
 		res.Schedule.LeftOut = map[string]uint64{}
 	}

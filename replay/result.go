@@ -100,6 +100,8 @@ type ScheduleStat struct {
 	SpanNS int64 `json:"span_ns"`
 	// Cached says that passes after the first came out of memory.
 	Cached bool `json:"cached"`
+	// StarvedNS is how long pairs that were due waited for the source to give them.
+	StarvedNS int64 `json:"starved_ns"`
 }
 
 // Timing is how late units left against their deadlines.

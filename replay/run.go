@@ -127,8 +127,9 @@ type runner struct {
 	// What Wait keeps: one goroutine at a time calls it. Writing takes the lock, so that a
 	// report can be made while a target that hangs still has the run.
 	state    sync.Mutex
-	left     bool         // the target was left behind: nothing counts any more
-	stat     ScheduleStat // of the schedule, as far as the sender has come
+	left     bool          // the target was left behind: nothing counts any more
+	stat     ScheduleStat  // of the schedule, as far as the sender has come
+	starved  time.Duration // that what was due waited for the source
 	pacer    Pacer
 	sent     Amount
 	before   Amount // sent without the last unit
@@ -231,13 +232,7 @@ func (r *runner) run() (err error) {
 		r.plan.prepare = p.Prepare
 	}
 	r.path = newPath(r.o.Address, r.o.UDP, r.o.Interface)
-	r.clock.restart() // opening took as long as it took
 	r.phase.Store(&phaseSending)
-	if r.o.For > 0 {
-		// What has begun is finished, but not for ever.
-		t := time.AfterFunc(r.o.For+max(time.Second, r.o.For/20), func() { r.cancel(errTimeUp) })
-		defer t.Stop()
-	}
 	r.ended, err = r.work()
 	r.phase.Store(&phaseCollecting)
 	if cerr := collected(false); cerr != nil {
@@ -383,6 +378,27 @@ type batch struct {
 	err    error
 }
 
+// begin starts the clock: the first unit is at hand. Opening, and reading so far, took as
+// long as they took.
+func (r *runner) begin() {
+	r.clock.restart()
+	if r.o.For > 0 {
+		// What has begun is finished, but not for ever.
+		t := time.AfterFunc(r.o.For+max(time.Second, r.o.For/20), func() { r.cancel(errTimeUp) })
+		context.AfterFunc(r.ctx, func() { t.Stop() })
+	}
+}
+
+// waited notes that the source was waited for, since the time from, until it gave e.
+func (r *runner) waited(from time.Duration, e *Event) {
+	now := r.clock.now()
+	r.state.Lock()
+	defer r.state.Unlock()
+	if due := r.pacer.Due(e.At, r.sent); now > due {
+		r.starved += now - max(due, from)
+	}
+}
+
 // progress notes how far the schedule is.
 func (r *runner) progress(stat ScheduleStat) {
 	r.state.Lock()
@@ -407,7 +423,20 @@ func (r *runner) sendPairs() error {
 	// The first events go alone, and more at a time while that takes no longer: with a
 	// slow rate, whoever stops does not have to wait for a long batch.
 	at := 1
-	for b := range batches {
+	begun := false
+	for {
+		from := r.clock.now()
+		b, more := <-batches
+		if !more {
+			return context.Cause(r.ctx)
+		}
+		switch {
+		case !begun:
+			begun = true
+			r.begin()
+		case len(b.events) > 0:
+			r.waited(from, &b.events[0])
+		}
 		r.progress(b.stat)
 		for events := b.events; len(events) > 0; {
 			n := min(at, len(events))
@@ -432,7 +461,6 @@ func (r *runner) sendPairs() error {
 			return b.err
 		}
 	}
-	return context.Cause(r.ctx)
 }
 
 // inTime returns how many of the events are due before the end of the run.
@@ -493,6 +521,7 @@ func (r *runner) sendPackets() error {
 	if loops == 1 {
 		kept.room = 0
 	}
+	begun := false
 	for loop := uint64(0); loops == 0 || loop < loops; loop++ {
 		r.progress(ScheduleStat{Loops: loop + 1, Cached: loop > 0 && kept.all() != nil})
 		r.loop.Store(loop)
@@ -507,6 +536,10 @@ func (r *runner) sendPackets() error {
 			}
 			if loop == 0 {
 				kept.add(b)
+			}
+			if !begun && len(b.Packets) > 0 {
+				begun = true
+				r.begin()
 			}
 			any = any || len(b.Packets) > 0
 			if r.enough.Load() || r.ctx.Err() != nil {

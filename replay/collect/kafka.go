@@ -17,7 +17,7 @@ type topic struct {
 
 // OpenKafka returns the collector of kafka://broker:9092/topic.
 func OpenKafka(_ context.Context, u *url.URL, env replay.Env) (replay.Collector, error) {
-	form, err := formatOf(u, "broker")
+	form, err := formatOf(u, kafka.Parameters()...)
 	if err != nil {
 		return nil, err
 	}

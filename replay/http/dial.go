@@ -3,12 +3,10 @@ package http
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -43,12 +41,10 @@ func newDialer(ctx context.Context, u *url.URL, o *Options, env replay.Env) (*di
 	}
 	d := &dialer{o: o, address: net.JoinHostPort(u.Hostname(), port), connect: replay.DialContext(env)}
 	if u.Scheme == "https" {
-		d.tls = &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: o.Insecure, MinVersion: tls.VersionTLS12}
-		if o.CAFile != "" {
-			if d.tls.RootCAs, err = readCA(o.CAFile); err != nil {
-				return nil, err
-			}
+		if d.tls, err = replay.ClientTLS(replay.TrustOptions{CAFile: o.CAFile, Insecure: o.Insecure}); err != nil {
+			return nil, err
 		}
+		d.tls.ServerName = u.Hostname()
 	}
 	return d, nil
 }
@@ -65,18 +61,6 @@ func portOf(u *url.URL) (string, error) {
 		return "", fmt.Errorf("port %q: want 1 to 65535", text)
 	}
 	return text, nil
-}
-
-func readCA(name string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("certificate authorities: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("certificate authorities: %s holds no certificate in PEM form", name)
-	}
-	return pool, nil
 }
 
 // dial connects, and shakes hands where the target speaks TLS. h2 offers HTTP/2

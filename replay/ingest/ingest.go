@@ -13,13 +13,10 @@ package ingest
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +35,8 @@ const (
 )
 
 // Options of Open; the zero value works. What the URL's query says comes first: batch,
-// lanes, linger, retries, timeout, account, vni, preflight (hold or send), v (Metlo).
+// lanes, linger, retries, timeout, account, vni, preflight (hold or send), ca, insecure,
+// v (Metlo). Its password, if it has one, is the Token.
 type Options struct {
 	// Token is the value of the Authorization header: Akto's JWT, Metlo's API key.
 	Token   string
@@ -54,9 +52,7 @@ type Options struct {
 	Timeout time.Duration
 	// Refused sends pairs too that the receiver would drop without telling.
 	Refused bool
-	// CAFile holds certificate authorities beside the system's; Insecure believes any.
-	CAFile   string
-	Insecure bool
+	replay.TrustOptions
 }
 
 // A shape is what an ingestor wants its batches to be.
@@ -98,6 +94,9 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err := o.query(q); err != nil {
 		return nil, err
 	}
+	if token, ok := u.User.Password(); ok {
+		o.Token = token
+	}
 	o.defaults(s)
 	if _, err := replay.Resolve(ctx, env, u.Hostname()); err != nil {
 		return nil, err
@@ -134,9 +133,13 @@ func (o *Options) query(q url.Values) error {
 			o.VNI, err = strconv.ParseInt(v, 10, 32)
 		case "preflight":
 			o.Refused, err = record.ParsePreflight(v)
+		case "ca":
+			o.CAFile = v
+		case "insecure":
+			o.Insecure, err = strconv.ParseBool(v)
 		case "v":
 		default:
-			err = errors.New("is not known; there are account, batch, lanes, linger, preflight, retries, timeout, v and vni")
+			err = errors.New("is not known; there are account, batch, ca, insecure, lanes, linger, preflight, retries, timeout, v and vni")
 		}
 		if err != nil {
 			return fmt.Errorf("query %s=%s: %w", name, v, err)
@@ -170,16 +173,9 @@ const handshakeTimeout = 10 * time.Second
 // newClient returns a client that goes nowhere but to the target: no proxies, no
 // redirects, no address that env refuses.
 func newClient(o *Options, env replay.Env) (*http.Client, error) {
-	config := &tls.Config{InsecureSkipVerify: o.Insecure, MinVersion: tls.VersionTLS12}
-	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("certificate authorities: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificate authorities: %s holds no certificate in PEM form", o.CAFile)
-		}
+	config, err := replay.ClientTLS(o.TrustOptions)
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Transport: &http.Transport{

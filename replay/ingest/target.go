@@ -11,25 +11,23 @@ import (
 
 // A target deals pairs to lanes by their connection.
 type target struct {
-	url       string
-	shape     shape
-	o         Options
-	client    *http.Client
-	env       replay.Env
-	preflight record.Preflight
-	maker     record.Maker
-	marker    []byte
-	item      []byte
-	lanes     []*lane
-	work      context.Context // of requests; ended only where Close may wait no longer
-	giveUp    context.CancelCauseFunc
-	workers   sync.WaitGroup
+	url     string
+	shape   shape
+	o       Options
+	client  *http.Client
+	env     replay.Env
+	clerk   record.Clerk
+	item    []byte
+	lanes   []*lane
+	work    context.Context // of requests; ended only where Close may wait no longer
+	giveUp  context.CancelCauseFunc
+	workers sync.WaitGroup
 }
 
 func newTarget(to string, s shape, o Options, client *http.Client, env replay.Env) *target {
 	t := &target{url: to, shape: s, o: o, client: client, env: env,
-		preflight: record.Preflight{Form: s.form, LongStrings: s.longStrings, Send: o.Refused},
-		maker:     record.Maker{Account: o.Account, VNI: o.VNI}}
+		clerk: record.Clerk{Env: env, Preflight: record.Preflight{Form: s.form, LongStrings: s.longStrings, Send: o.Refused},
+			Maker: record.Maker{Account: o.Account, VNI: o.VNI}}}
 	t.work, t.giveUp = context.WithCancelCause(context.Background())
 	for range o.Lanes {
 		l := newLane(t)
@@ -41,31 +39,21 @@ func newTarget(to string, s shape, o Options, client *http.Client, env replay.En
 
 // Send implements [replay.Target].
 func (t *target) Send(ctx context.Context, events []replay.Event) error {
-	for i := range events {
-		if err := t.send(ctx, &events[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return record.Each(events, func(e *replay.Event) error { return t.send(ctx, e) })
 }
 
 func (t *target) send(ctx context.Context, e *replay.Event) error {
-	if !t.preflight.Pass(e, t.env) {
-		return nil
-	}
-	size := record.HTTPBytes(e.Pair)
-	intended, err := t.env.Wait(ctx, e.At, replay.Amount{Pairs: 1, Bytes: size})
-	if err != nil {
+	item, ok, err := t.clerk.Record(ctx, t.item[:0], e)
+	t.item = item
+	if !ok {
 		return err
 	}
-	t.marker = t.env.Marker(t.marker[:0], e, intended)
-	t.item = t.maker.Append(t.item[:0], t.shape.form, e.Pair, t.marker, t.env.Start().Add(intended))
 	if len(t.shape.prefix)+len(t.item)+len(t.shape.suffix) > t.shape.limit {
 		t.env.Count(record.CountRefused+record.ReasonLongRecord, 1)
 		t.env.LeftOut(e.Seq, record.ReasonLongRecord)
 		return nil
 	}
-	t.env.Count(replay.CountHTTP, int64(size))
+	t.env.Count(replay.CountHTTP, int64(record.HTTPBytes(e.Pair)))
 	return t.laneOf(e).add(ctx, e.Seq, t.item)
 }
 

@@ -3,6 +3,7 @@
 // with every delivery error counted to its pair.
 //
 //	kafka://broker:9092/topic?format=akto-json
+//	kafka://user:password@broker:9093/topic?tls=1&ca=authorities.pem&sasl=scram-sha-512
 package kafka
 
 import (
@@ -33,8 +34,8 @@ const (
 
 // Options of Open; the zero value works. What the URL's query says comes first:
 // format, account, vni, compression (none, gzip, snappy, lz4, zstd), max-record
-// (bytes), broker (further ones to begin with), create (make the topic), preflight
-// (hold or send).
+// (bytes), create (make the topic), preflight (hold or send), and how to connect:
+// broker (further ones to begin with), tls, ca, cert, key, insecure, sasl.
 type Options struct {
 	Format      string // "" is akto-json
 	Account     string
@@ -59,31 +60,33 @@ type Options struct {
 type Topic struct {
 	Brokers []string
 	Name    string
+	secure  security
 }
 
 // ParseURL returns what kafka://broker:port/topic names.
 func ParseURL(u *url.URL) (Topic, error) {
 	t := Topic{Name: strings.TrimPrefix(u.Path, "/")}
 	if t.Name == "" || strings.Contains(t.Name, "/") {
-		return t, fmt.Errorf("%s names no topic: want kafka://broker:9092/topic", u)
+		return t, fmt.Errorf("%s names no topic: want kafka://broker:9092/topic", u.Redacted())
 	}
 	if u.Hostname() == "" {
-		return t, fmt.Errorf("%s names no broker: want kafka://broker:9092/topic", u)
+		return t, fmt.Errorf("%s names no broker: want kafka://broker:9092/topic", u.Redacted())
 	}
 	t.Brokers = append([]string{u.Host}, u.Query()["broker"]...)
-	return t, nil
+	var err error
+	t.secure, err = parseSecurity(u)
+	return t, err
 }
 
 // Client returns the options that every client of a topic has: where to begin, and
 // connections by dial alone. A cluster names its brokers itself, whatever their
 // addresses are; so each is put to the guard when it is dialled.
 func (t Topic) Client(dial replay.Dialer) []kgo.Opt {
-	return []kgo.Opt{
+	return append(t.secure.options(dial),
 		kgo.SeedBrokers(t.Brokers...),
-		kgo.Dialer(dial),
 		kgo.ClientID("recap"),
 		kgo.DisableClientMetrics(),
-	}
+	)
 }
 
 // settings are Options with the URL's query and defaults.
@@ -150,9 +153,10 @@ func (s *settings) query(q url.Values) error {
 			s.Create, err = strconv.ParseBool(v)
 		case "preflight":
 			s.Refused, err = record.ParsePreflight(v)
-		case "broker":
 		default:
-			err = errors.New("is not known; there are account, broker, compression, create, format, max-record, preflight and vni")
+			if !slices.Contains(Parameters(), name) {
+				err = errors.New("is not known; there are account, compression, create, format, max-record, preflight, vni, " + strings.Join(Parameters(), ", "))
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("query %s=%s: %w", name, v, err)

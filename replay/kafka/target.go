@@ -19,18 +19,15 @@ type target struct {
 	client *kgo.Client
 	set    settings
 	env    replay.Env
-	maker  record.Maker
-	marker []byte
+	clerk  record.Clerk
 	room   *room
 	free   sync.Pool // *delivery
-
-	preflight record.Preflight
 }
 
 func newTarget(client *kgo.Client, s settings, env replay.Env) *target {
 	t := &target{client: client, set: s, env: env, room: newRoom(s.InFlight)}
-	t.preflight = record.Preflight{Form: s.Format, Send: s.Refused}
-	t.maker = record.Maker{Account: s.Account, VNI: s.VNI, Recap: s.Recap}
+	t.clerk = record.Clerk{Env: env, Preflight: record.Preflight{Form: s.Format, Send: s.Refused},
+		Maker: record.Maker{Account: s.Account, VNI: s.VNI, Recap: s.Recap}}
 	t.free.New = func() any {
 		d := &delivery{target: t}
 		d.done = d.acknowledged
@@ -51,35 +48,25 @@ type delivery struct {
 
 // Send implements [replay.Target].
 func (t *target) Send(ctx context.Context, events []replay.Event) error {
-	for i := range events {
-		if err := t.send(ctx, &events[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return record.Each(events, func(e *replay.Event) error { return t.send(ctx, e) })
 }
 
 func (t *target) send(ctx context.Context, e *replay.Event) error {
-	if !t.preflight.Pass(e, t.env) {
-		return nil
-	}
-	size := record.HTTPBytes(e.Pair)
-	intended, err := t.env.Wait(ctx, e.At, replay.Amount{Pairs: 1, Bytes: size})
-	if err != nil {
+	d := t.free.Get().(*delivery)
+	value, ok, err := t.clerk.Record(ctx, d.value[:0], e)
+	d.value = value
+	if !ok {
+		t.free.Put(d)
 		return err
 	}
-	d := t.free.Get().(*delivery)
-	d.seq = e.Seq
-	t.marker = t.env.Marker(t.marker[:0], e, intended)
-	d.value = t.maker.Append(d.value[:0], t.set.Format, e.Pair, t.marker, t.env.Start().Add(intended))
-	d.size = int64(len(d.value))
+	d.seq, d.size = e.Seq, int64(len(d.value))
 	// Waiting here, not in the client: a record that is in the client's hands may be on
 	// its way, and would have to be given up with its fate unknown.
 	if err := t.room.take(ctx, d.size); err != nil {
 		t.free.Put(d)
 		return err
 	}
-	t.env.Count(replay.CountHTTP, int64(size))
+	t.env.Count(replay.CountHTTP, int64(record.HTTPBytes(e.Pair)))
 	d.record = kgo.Record{Value: d.value}
 	t.client.Produce(context.WithoutCancel(ctx), &d.record, d.done)
 	return nil

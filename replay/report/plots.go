@@ -51,6 +51,10 @@ func overSteps(r *replay.Result, name, class string, value func(*replay.Step, fl
 			c.points = append(c.points, xy{seconds(s.AtNS), y})
 		}
 	}
+	if len(r.Series.Steps) == 1 && len(c.points) == 1 && r.ElapsedNS > 0 {
+		// A run of one step has one value from its beginning to its end.
+		c.points = append(c.points, xy{seconds(min(r.ElapsedNS, r.Series.StepNS)), c.points[0].y})
+	}
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"recap/replay"
 	"recap/replay/http"
@@ -31,6 +32,7 @@ func Text(w io.Writer, r *replay.Result) error {
 	fmt.Fprintf(&s.b, "replay %s to %s\n", plain(r.Run), plain(r.To))
 	s.line("ended", "%s", ended(r))
 	s.rates(r)
+	s.source(r)
 	s.sent(r)
 	s.timing(r)
 	switch f := r.Target.(type) {
@@ -96,6 +98,27 @@ func (s *summary) rates(r *replay.Result) {
 	}
 	s.line("", "%s", strings.Join(parts, " · "))
 }
+
+// source tells where the source kept the sender waiting, and what helps.
+func (s *summary) source(r *replay.Result) {
+	c := &r.Schedule
+	if c.StarvedNS < int64(starved) || float64(c.StarvedNS) < starvedShare*float64(r.ElapsedNS) {
+		return
+	}
+	s.line("source", "what was due waited %s for the source (%s of the time)", span(c.StarvedNS), share(float64(c.StarvedNS), float64(r.ElapsedNS)))
+	switch {
+	case c.Loops > 1 && !c.Cached:
+		s.line("", "each pass reads it again: raise --read-ahead until all of it is kept")
+	default:
+		s.line("", "the source is the limit: recap extract it, and replay what that wrote, with --loop and a --read-ahead that holds it")
+	}
+}
+
+// What is less than these is not worth a word: so long, and so much of the run.
+const (
+	starved      = 10 * time.Millisecond
+	starvedShare = 0.01
+)
 
 // speedOf returns the rate of what was sent, pairs or packets.
 func speedOf(r *replay.Result) string {

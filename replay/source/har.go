@@ -99,6 +99,7 @@ type harEntry struct {
 	Timings    harTimings  `json:"timings"`
 	ServerIP   string      `json:"serverIPAddress"`
 	Connection string      `json:"connection"`
+	harExtras
 }
 
 type harHeader struct {
@@ -112,11 +113,14 @@ type harRequest struct {
 	Version  string      `json:"httpVersion"`
 	Headers  []harHeader `json:"headers"`
 	PostData *struct {
-		MIME   string      `json:"mimeType"`
-		Text   string      `json:"text"`
-		Params []harHeader `json:"params"`
+		MIME     string      `json:"mimeType"`
+		Text     string      `json:"text"`
+		Encoding string      `json:"_encoding"`
+		Params   []harHeader `json:"params"`
 	} `json:"postData"`
 	BodySize int64 `json:"bodySize"`
+	harMessage
+	harTarget
 }
 
 type harResponse struct {
@@ -125,12 +129,14 @@ type harResponse struct {
 	Version string      `json:"httpVersion"`
 	Headers []harHeader `json:"headers"`
 	Content struct {
-		Size     int64  `json:"size"`
-		MIME     string `json:"mimeType"`
-		Text     string `json:"text"`
-		Encoding string `json:"encoding"`
+		Size     int64   `json:"size"`
+		MIME     string  `json:"mimeType"`
+		Text     *string `json:"text"`
+		Encoding string  `json:"encoding"`
 	} `json:"content"`
-	BodySize int64 `json:"bodySize"`
+	BodySize int64        `json:"bodySize"`
+	Interim  []harInterim `json:"_interim"`
+	harMessage
 }
 
 // harTimings are ms, -1 where they do not apply.
@@ -152,6 +158,9 @@ func millis(ms float64) int64 {
 }
 
 func (e *harEntry) pair(n int64) (*exchange.Pair, error) {
+	if e.harExtras.ID != "" {
+		return e.recorded()
+	}
 	u, err := url.Parse(e.Request.URL)
 	if err != nil {
 		return nil, errors.New("its URL cannot be read") // the text may hold secrets
@@ -197,10 +206,10 @@ func (e *harEntry) pair(n int64) (*exchange.Pair, error) {
 	}
 	s.Present, s.TimeNS, s.EndTimeNS, s.Version, s.Reason = true, at(t.Send, t.Wait), at(t.Send, t.Wait, t.Receive), version(e.Response.Version), e.Response.Reason
 	s.Headers = harHeaders(e.Response.Headers)
-	body := []byte(e.Response.Content.Text)
-	if e.Response.Content.Encoding == "base64" {
-		if body, err = base64.StdEncoding.DecodeString(e.Response.Content.Text); err != nil {
-			return nil, fmt.Errorf("body: %w", err)
+	var body []byte
+	if text := e.Response.Content.Text; text != nil {
+		if body, err = harBody(*text, e.Response.Content.Encoding); err != nil {
+			return nil, err
 		}
 	}
 	size := int64(len(body))
@@ -233,6 +242,18 @@ func (e *harEntry) conn(n int64, u *url.URL) *exchange.Conn {
 		c.Server.Port = uint16(v)
 	}
 	return c
+}
+
+// harBody returns the bytes of a text, which may be base64.
+func harBody(text, encoding string) ([]byte, error) {
+	if encoding != "base64" {
+		return []byte(text), nil
+	}
+	body, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return body, nil
 }
 
 func harHeaders(list []harHeader) []exchange.Header {

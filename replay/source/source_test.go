@@ -122,29 +122,80 @@ func TestCanceled(t *testing.T) {
 }
 
 // fuzzed holds that the size of reads changes nothing, and that bodies stay in bounds.
-func fuzzed(t *testing.T, file []byte, read func(context.Context, io.Reader) iter.Seq2[*exchange.Pair, error]) {
+// Where hashes are whole, none is of more than the body that is there.
+func fuzzed(t *testing.T, file []byte, read func(context.Context, io.Reader) iter.Seq2[*exchange.Pair, error], whole bool) {
 	for p, err := range read(t.Context(), bytes.NewReader(file)) {
 		if err == nil && (p.Conn == nil || !p.Request.Present && !p.Response.Present) {
 			t.Fatalf("an empty pair: %+v", p)
 		}
-		if err == nil && p.Request.Hashed && int64(len(p.Request.Body)) != p.Request.BodySize {
-			t.Fatalf("a hash of half a body: %+v", p)
+		if err != nil {
+			continue
+		}
+		for _, m := range []*exchange.Message{&p.Request.Message, &p.Response.Message} {
+			if int64(len(m.Body)) > m.BodySize || whole && m.Hashed && int64(len(m.Body)) < m.BodySize {
+				t.Fatalf("a size or a hash that is not the body's: %+v", p)
+			}
 		}
 	}
-	whole, bytewise := lines(t, read(t.Context(), bytes.NewReader(file))), lines(t, read(t.Context(), iotest.OneByteReader(bytes.NewReader(file))))
-	if whole != bytewise {
-		t.Fatalf("read size changed the result:\n%s\nand\n%s", whole, bytewise)
+	atOnce, bytewise := lines(t, read(t.Context(), bytes.NewReader(file))), lines(t, read(t.Context(), iotest.OneByteReader(bytes.NewReader(file))))
+	if atOnce != bytewise {
+		t.Fatalf("read size changed the result:\n%s\nand\n%s", atOnce, bytewise)
+	}
+}
+
+// recapHAR is an entry as recap writes it, shortened.
+const recapHAR = `{"log":{"version":"1.2","creator":{"name":"recap","version":"1"},"entries":[
+{"startedDateTime":"2023-11-14T22:13:20.000000001Z","time":1,"request":{"method":"POST","url":"*","httpVersion":"HTTP/1.1","headers":[{"name":"A","value":"b"}],
+"postData":{"mimeType":"x/y","text":"/w==","_encoding":"base64"},"bodySize":9,"_no_url":true,"_target":"*","_host":"h","_time_ns":1700000000000000001,"_end_time_ns":1700000000001000001,
+"_trailers":[{"name":"T","value":"u"}],"_head":"AAE=","_body_size":2,"_gaps":[{"offset":1,"reason":"lost"}],"_packets":[7,8]},
+"response":{"status":0,"statusText":"","content":{"size":-1,"mimeType":""},"bodySize":-1,"_absent":true},"connection":"0102030405060708090a0b0c",
+"_id":"de0000000000000000000000","_state":"partial","_anomalies":["escaped_bytes"],"_protocol":"HTTP/1.1","_kind":"rest","_ordinal":3,
+"_client":{"ip":"10.0.0.1","port":5,"mac":"02:00:00:00:00:01"},"_server":{"port":80},"_tunnels":[{"type":"mpls"},{"type":"vxlan","id":7,"src":"1.1.1.1","dst":"1.1.1.2"}],
+"_capture":{"first_packet":7,"last_packet":8,"files":["a"]}}]}}`
+
+func TestHAROfRecap(t *testing.T) {
+	n := 0
+	for p, err := range HAR(t.Context(), strings.NewReader(recapHAR)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		q := &p.Request
+		if p.State != exchange.Partial || p.Response.Present || q.URL != "" || q.Target != "*" || q.TimeNS != 1700000000000000001 || string(q.Body) != "\xff" ||
+			q.BodySize != 2 || q.Gaps[0].Length != -1 || p.Conn.Tunnels[1].ID != 7 || p.Conn.Tunnels[0].ID != -1 || p.Conn.Server.IP.IsValid() || !p.Anomalies.Has(exchange.AnomalyEscapedBytes) {
+			t.Errorf("%+v\n%+v", p, p.Conn)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d pairs, want 1", n)
+	}
+	for _, tt := range []struct{ name, old, new, want string }{
+		{"an id that is none", `"_id":"de00`, `"_id":"de0`, "is no id"},
+		{"a connection that is none", `"connection":"01`, `"connection":"x1`, "is no id"},
+		{"a body that is longer than it can be", `"_body_size":2`, `"_body_size":0`, "a body of 1 bytes has a size of 0"},
+		{"neither message", `"method":"POST"`, `"_absent":true`, "neither request nor response"},
+		{"a hash that is none", `"_head"`, `"_body_sha256":"00","_head"`, "is no SHA-256"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := strings.Replace(recapHAR, tt.old, tt.new, 1)
+			for _, err := range HAR(t.Context(), strings.NewReader(file)) {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "entry 1") {
+					t.Errorf("the error is %v, want one with %q", err, tt.want)
+				}
+			}
+		})
 	}
 }
 
 func FuzzHAR(f *testing.F) {
 	f.Add([]byte(harText))
 	f.Add([]byte(`{"log":{"entries":[]}}`))
-	f.Fuzz(func(t *testing.T, file []byte) { fuzzed(t, file, HAR) })
+	f.Add([]byte(recapHAR))
+	f.Fuzz(func(t *testing.T, file []byte) { fuzzed(t, file, HAR, false) }) // recap has hashes of bodies that it did not keep
 }
 
 func FuzzGor(f *testing.F) {
 	f.Add([]byte(gorText))
 	f.Add([]byte("1 a 1 0\nGET / HTTP/1.1\r\nContent-Encoding: gzip\r\n\r\nx" + gorSeparator))
-	f.Fuzz(func(t *testing.T, file []byte) { fuzzed(t, file, Gor) })
+	f.Fuzz(func(t *testing.T, file []byte) { fuzzed(t, file, Gor, true) })
 }

@@ -27,6 +27,39 @@ const clusterID = "cmVjYXAta2Fma2EtdGVzdA"
 // or there is no Java.
 func Start(t testing.TB) string {
 	t.Helper()
+	return start(t, "", "", nil)
+}
+
+// Login of StartSecure.
+const (
+	User     = "recap"
+	Password = "open sesame"
+)
+
+// StartSecure returns two addresses of a broker: one like that of Start, and one where
+// clients must come over TLS and log in by PLAIN or SCRAM. pemFile holds the broker's key,
+// in PKCS #8, and its certificate.
+func StartSecure(t testing.TB, pemFile string) (open, secure string) {
+	t.Helper()
+	secure = freePort(t)
+	config := fmt.Sprintf(`ssl.keystore.type=PEM
+ssl.keystore.location=%[1]s
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_%[2]s="%[3]s";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+`, pemFile, User, Password)
+	var accounts []string
+	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		accounts = append(accounts, "--add-scram", fmt.Sprintf("%s=[name=%s,password=\"%s\"]", mechanism, User, Password))
+	}
+	return start(t, ",SASL_SSL://"+secure, config, accounts), secure
+}
+
+// start starts a broker with further listeners, configuration, and arguments of the
+// command that formats its storage.
+func start(t testing.TB, listeners, more string, formatArgs []string) string {
+	t.Helper()
 	jars := os.Getenv(JarsVariable)
 	if jars == "" {
 		t.Skipf("%s is not set: replay/kafka/testdata/fetch DIR puts Apache Kafka there", JarsVariable)
@@ -41,8 +74,8 @@ func Start(t testing.TB) string {
 	text := fmt.Sprintf(`process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@%[2]s
-listeners=PLAINTEXT://%[1]s,CONTROLLER://%[2]s
-advertised.listeners=PLAINTEXT://%[1]s
+listeners=PLAINTEXT://%[1]s%[4]s,CONTROLLER://%[2]s
+advertised.listeners=PLAINTEXT://%[1]s%[4]s
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs=%[3]s
@@ -50,12 +83,13 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 auto.create.topics.enable=false
-`, broker, controller, filepath.Join(dir, "data"))
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+%[5]s`, broker, controller, filepath.Join(dir, "data"), listeners, more)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	classes := filepath.Join(jars, "*")
-	format := exec.Command(java, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", config)
+	format := exec.Command(java, append([]string{"-cp", classes, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", config}, formatArgs...)...)
 	format.Dir = dir
 	if out, err := format.CombinedOutput(); err != nil {
 		t.Fatalf("formatting the storage: %v\n%s", err, out)

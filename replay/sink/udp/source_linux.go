@@ -198,7 +198,8 @@ func (k *sock) run() {
 			k.take(i)
 		}
 		// What is there is handed on when somebody waits for it, or a good deal came.
-		if len(k.s.out) == 0 || k.used > slab/2 {
+		drained, little := n < len(k.msgs), k.batch != nil && len(k.batch.Packets) < few
+		if len(k.s.out) == 0 && (drained || !little) || k.used > slab/2 {
 			k.hand()
 		}
 		if k.s.closed.Load() {
@@ -209,9 +210,22 @@ func (k *sock) run() {
 			if after++; after > afterStop {
 				return
 			}
+			continue
+		}
+		if drained && little && k.s.buffer >= roomy {
+			time.Sleep(pause)
 		}
 	}
 }
+
+// A batch goes through several goroutines, whatever it holds: after one with few packets,
+// a pause lets more come together. It must not be longer than what the socket has room
+// for, so that is made only where the room is a lot more than a pause can fill.
+const (
+	few   = 128
+	pause = 500 * time.Microsecond
+	roomy = 8 << 20 // bytes, as the kernel counts them
+)
 
 // take makes packets of the i-th message.
 func (k *sock) take(i int) {
