@@ -15,6 +15,7 @@ import (
 
 	"recap/export"
 	"recap/export/all"
+	"recap/pipeline"
 	"recap/pipeline/bpf"
 	"recap/reader"
 	"recap/reader/packet"
@@ -85,7 +86,7 @@ func (c *extractCommand) runEach(cmd *cobra.Command, r *reading, o writeOptions)
 		return err
 	}
 	setMemory(int64(c.limits.mem.size))
-	b.o.sinks.Reuse, b.slabs = new(export.Reuse), packet.NewPool(0)
+	b.o.sinks.Reuse, b.slabs, b.r.options.Reuse = new(export.Reuse), packet.NewPool(0), pipeline.NewReuse()
 	c.warnLowered(cmd.Flags(), r.options.Resolved())
 	stop, err := c.profiles.start()
 	if err != nil {
@@ -273,6 +274,9 @@ func (b *batch) open(t *task, r *reading) (*export.Dir, func(all.Format) string,
 			return nil, nil, err
 		}
 		d, err := export.OpenAt(at, b.o.overwrite)
+		if err == nil {
+			d.Borrow(b.o.sinks.Reuse)
+		}
 		return d, func(f all.Format) string { return f.File }, err
 	}
 	first := int64(packet.NoTime)
@@ -281,7 +285,9 @@ func (b *batch) open(t *task, r *reading) (*export.Dir, func(all.Format) string,
 	}
 	dir := b.c.batch.partition.dir(t.name, first)
 	name := func(f all.Format) string { return datasetName(f, dir, t.id()) }
-	return export.NewPart(b.at, datasetManifest(t.id())), name, nil
+	d := export.NewPart(b.at, datasetManifest(t.id()))
+	d.Borrow(b.o.sinks.Reuse)
+	return d, name, nil
 }
 
 // conclude writes the manifest over all and tells the summary.

@@ -303,7 +303,7 @@ out['vms'] = q(f"select vm, date::varchar, count(*) from {src} group by all orde
 out['pruned'] = [r[1] for r in q(f"explain analyze select count(*) from {src} where vm='web-1' and date='2026-11-20'")][0]
 out['flows'] = q("select count(*) from read_parquet('data/_flows/*/*/*.pq', hive_partitioning=true) where vm='web-2'")[0][0]
 out['joined'] = q(f"select count(*) from {src} p join read_parquet('data/_flows/**/*.pq', hive_partitioning=true) f using (flow_id, vm, date) where vm='web-2'")[0][0]
-d = ds.dataset('data', partitioning='hive', format='parquet', exclude_invalid_files=True)
+d = ds.dataset('data', partitioning='hive', ignore_prefixes=['_', '.', 'manifest'])
 out['arrow'] = d.count_rows()
 one = d.filter((ds.field('vm') == 'web-2') & (ds.field('date') == '2026-11-21'))
 out['arrowPruned'] = len(list(d.get_fragments((ds.field('vm') == 'web-2') & (ds.field('date') == '2026-11-21'))))

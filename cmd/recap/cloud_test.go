@@ -231,7 +231,8 @@ func TestAzure(t *testing.T) {
 		for _, args := range [][]string{
 			{"extract", "-o", "x1", url}, {"extract", "--each", "-o", "x2", url}, {"extract", "--each", "-o", "x3", url, "local"},
 			{"extract", "-o", url, "local"}, {"info", url}, {"info", "--list", url}, {"verify", url}, {"extract", "--resume", "-o", "x2", url},
-			{"extract", "--bodies-dir", url, "local"}, {"extract", "--each", "--partition", "hive", "-o", "x4", url, "local"},
+			{"extract", "--bodies-dir", url, "-o", "x5", "local"}, {"report", "-o", "x6.html", url}, {"slice", "--where", "true", "-o", "x7.pcapng", url},
+			{"verify", "x2", url}, {"verify", "x2", url + "&se=%zz"}, {"extract", "--each", "--partition", "hive", "-o", "x4", url, "local"},
 		} {
 			cmd := s.command(args...)
 			text, _ := cmd.CombinedOutput()

@@ -169,7 +169,7 @@ func (r *reading) listTasks(ctx context.Context, args []string, shift *shifting,
 		}
 	}
 	if sets {
-		tasks = joinSets(tasks)
+		tasks = r.joinRotations(ctx, joinSets(tasks))
 	}
 	parts := map[string]string{}
 	for i, t := range tasks {

@@ -13,7 +13,7 @@ const (
 	exitOutput      = 4 // an output could not be written
 	exitInterrupted = 5
 	exitRefused     = 6 // replay refused by a safety rule
-	exitVerdict     = 7 // replay missed a limit
+	exitVerdict     = 7 // the verdict of replay is FAILED
 )
 
 // A failure ends a command: with an exit code, what went wrong, and what to type next.

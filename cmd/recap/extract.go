@@ -15,7 +15,6 @@ import (
 	"recap/export"
 	"recap/export/all"
 	"recap/pipeline"
-	"recap/pipeline/tls"
 	"recap/reader/blob"
 )
 
@@ -65,7 +64,7 @@ type extractCommand struct {
 	bodiesDir string
 	redact    choice
 	redactKey string
-	keylogs   []string
+	keys      keylogs
 	strict    bool
 	overwrite bool
 	resume    bool
@@ -75,7 +74,7 @@ type extractCommand struct {
 func newExtract(u *ui) *cobra.Command {
 	c := &extractCommand{
 		u: u, limits: defaultLimits(), follow: newFollowing(), progress: newProgressChoice(),
-		formats: words{values: []string{"parquet", "jsonl"}, allowed: chooseable(), later: []string{"har", "zeek", "eve", "ecs", "ocsf"}},
+		formats: words{values: []string{"parquet", "jsonl"}, allowed: chooseable()},
 		redact:  choice{value: export.RedactNone.String(), words: []string{export.RedactNone.String(), export.RedactHeaders.String(), export.RedactStrict.String()}},
 	}
 	cmd := &cobra.Command{
@@ -91,10 +90,10 @@ func newExtract(u *ui) *cobra.Command {
 	f.VarP(&c.formats, "format", "f", "what to write: "+strings.Join(c.formats.allowed, ", "))
 	f.StringVar(&c.where, "where", "", "write only the pairs for which `EXPR` holds, for example 'response.status >= 500'")
 	f.BoolVar(&c.overwrite, "overwrite", false, "write into DIR even if it holds something")
-	f.StringVar(&c.bodiesDir, "bodies-dir", "", "also write each body into `DIR`, named by its SHA-256 (ab/abcdef…)")
+	f.StringVar(&c.bodiesDir, "bodies-dir", "", "also write each body into `DIR`, which may be a URL, named by its SHA-256 (ab/abcdef…)")
 	f.Var(&c.redact, "redact", "what to keep back: headers takes credentials out of headers and URLs; strict also takes out every query value and all but plain headers, and drops bodies")
 	f.StringVar(&c.redactKey, "redact-key", "", "replace equal secrets by equal names, made with the key in `FILE`")
-	f.StringArrayVar(&c.keylogs, "keylog", nil, "TLS key log `FILE` (NSS format); repeatable. Keys inside a pcapng are used too")
+	c.keys.register(f)
 	f.BoolVar(&c.strict, "strict", false, "exit with 1 instead of 3 where the input is not whole")
 	f.Var(&c.progress, "progress", "show progress on standard error; auto is only on a terminal")
 	f.BoolVar(&c.resume, "resume", false, "leave what an earlier call has finished in DIR, and do the rest; its inputs and options must be the same")
@@ -141,56 +140,10 @@ func (c *extractCommand) check() error {
 			return errStdoutBodies()
 		}
 	}
-	if blob.IsURL(c.bodiesDir) {
-		return errRemoteBodies()
-	}
 	if c.bodiesDir != "" && c.redact.value == export.RedactStrict.String() {
 		return errRedactedBodies()
 	}
 	return nil
-}
-
-// readKeylogs reads the key logs; nil without any.
-func (c *extractCommand) readKeylogs() (*tls.Keys, error) {
-	var keys *tls.Keys
-	for _, name := range c.keylogs {
-		if keys == nil {
-			keys = new(tls.Keys)
-		}
-		before := keys.Stats()
-		if err := c.readKeylog(name, keys); err != nil {
-			return nil, errKeylog(name, err)
-		}
-		after := keys.Stats()
-		if bad := after.Malformed - before.Malformed; bad > 0 {
-			c.u.warnKeylogLines(name, bad)
-		}
-		if lost := after.Dropped - before.Dropped; lost > 0 {
-			c.u.warnKeylogFull(name, lost)
-		}
-	}
-	return keys, nil
-}
-
-func (c *extractCommand) readKeylog(name string, keys *tls.Keys) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return errors.New("is a directory")
-	}
-	if mode := info.Mode(); mode.IsRegular() && mode&0o044 != 0 {
-		c.u.warnKeylogMode(name, mode.Perm())
-	}
-	_, err = io.Copy(keys, f)
-	keys.Flush()
-	return err
 }
 
 func (c *extractCommand) run(cmd *cobra.Command, args []string) error {
@@ -203,7 +156,7 @@ func (c *extractCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	opt := c.limits.options()
-	if opt.Keys, err = c.readKeylogs(); err != nil {
+	if opt.Keys, err = c.keys.read(c.u); err != nil {
 		return err
 	}
 	opt.HashBodies, opt.DecodeBodies, opt.VerifyChecksums = true, true, true
@@ -381,7 +334,7 @@ func (c *extractCommand) conclude(ctx context.Context, x *extraction) error {
 		partial = s.dir
 	}
 	if w.bodies != nil {
-		s.bodies, s.bodyFiles, s.bodyBytes = c.bodiesDir, w.bodies.Rows(), w.bodies.Bytes()
+		s.bodies, s.bodyFiles, s.bodyBytes = blob.SafeName(c.bodiesDir), w.bodies.Rows(), w.bodies.Bytes()
 	}
 	c.u.summarize(s)
 	verdict := c.u.verdict(inputs, r.stats, c.strict)

@@ -41,6 +41,7 @@ type infoCommand struct {
 	chosen   selection
 	progress choice
 	profiles profiles
+	keys     keylogs
 	json     bool
 	list     bool
 	strict   bool
@@ -61,6 +62,7 @@ func newInfo(u *ui) *cobra.Command {
 	f.BoolVar(&c.list, "list", false, "only list what would be read, with sizes, and read nothing")
 	f.BoolVar(&c.strict, "strict", false, "exit with 1 instead of 3 where the input is not whole")
 	f.Var(&c.progress, "progress", "show progress on standard error; auto is only on a terminal")
+	c.keys.register(f)
 	c.follow.register(cmd)
 	c.chosen.register(f)
 	c.limits.registerReading(f)
@@ -74,8 +76,12 @@ func (c *infoCommand) run(ctx context.Context, args []string) error {
 		return err
 	}
 	opt := c.limits.options()
-	opt.BodyLimit = -1
+	opt.BodyLimit, opt.CountPairs = -1, true
 	c.follow.apply(&opt)
+	var err error
+	if opt.Keys, err = c.keys.read(c.u); err != nil {
+		return err
+	}
 	r := c.reading(args, opt)
 	if done, err := c.listFirst(ctx, r); done || err != nil {
 		return err

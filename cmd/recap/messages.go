@@ -147,10 +147,6 @@ func errStdoutBodies() error {
 	return wrong("leave --bodies-dir out, or choose a directory with --out", "--bodies-dir does not go with --out -")
 }
 
-func errRemoteBodies() error {
-	return wrong("choose a directory, and copy it when recap is done", "--bodies-dir cannot be a URL")
-}
-
 func errRedactedBodies() error {
 	return wrong("leave --bodies-dir out, or use --redact headers", "--redact strict drops bodies: --bodies-dir would stay empty")
 }

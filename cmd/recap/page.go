@@ -19,6 +19,7 @@ import (
 
 	"recap/export"
 	"recap/pipeline/exchange"
+	"recap/reader/blob"
 )
 
 const reportHelp = `Write one HTML page about an output directory: summary, health of the capture,
@@ -73,11 +74,13 @@ func newReport(u *ui) *cobra.Command {
 }
 
 func (c *reportCommand) run(ctx context.Context, dir string) error {
-	root, err := os.OpenRoot(dir)
+	at, err := openReadable(ctx, dir)
+	dir = blob.SafeName(dir)
 	if err != nil {
 		return errNoManifest(dir, err)
 	}
-	defer root.Close()
+	defer at.Close()
+	root := at.Root
 	m, err := readManifest(root)
 	if err != nil {
 		return errNoManifest(dir, err)

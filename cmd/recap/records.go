@@ -103,6 +103,14 @@ type pairRow struct {
 	LatencyNS   *int64       `json:"latency_ns" parquet:"latency_ns"`
 	DurationNS  *int64       `json:"duration_ns" parquet:"duration_ns"`
 	Capture     captureRow   `json:"capture" parquet:"capture"`
+	Call        *callRow     `json:"call" parquet:"call"`
+}
+
+type callRow struct {
+	Operation string `json:"operation" parquet:"operation,optional"`
+	Type      string `json:"type" parquet:"type,optional"`
+	Version   string `json:"version" parquet:"version,optional"`
+	Batch     int32  `json:"batch" parquet:"batch"`
 }
 
 type captureRow struct {
@@ -165,8 +173,19 @@ type messageRow struct {
 	BodySize        int64        `json:"body_size" parquet:"body_size"`
 	BodyWireSize    int64        `json:"body_wire_size" parquet:"body_wire_size"`
 	BodySHA256      string       `json:"body_sha256" parquet:"body_sha256,optional"`
+	AltFraming      *altRow      `json:"alt_framing" parquet:"alt_framing"`
 	Gaps            []gapRow     `json:"gaps" parquet:"gaps,list"`
 	Packets         []int64      `json:"packets" parquet:"packets,list"`
+}
+
+type altRow struct {
+	Framing      string   `json:"framing" parquet:"framing"`
+	BodySize     *int64   `json:"body_size" parquet:"body_size"`
+	BodySHA256   string   `json:"body_sha256" parquet:"body_sha256,optional"`
+	Body         bodyRow  `json:"body" parquet:"body,optional"`
+	BodyEncoding string   `json:"body_encoding" parquet:"-"`
+	NextOffset   *int64   `json:"next_offset" parquet:"next_offset"`
+	StartLines   []string `json:"start_lines" parquet:"start_lines,list"`
 }
 
 // bodyRow is a body; in JSON a string, of base64 where body_encoding says so.
@@ -188,6 +207,7 @@ func (b *bodyRow) UnmarshalJSON(text []byte) error {
 const (
 	pairsParquet = "pairs.parquet"
 	pairsJSONL   = "pairs.jsonl"
+	pairsHAR     = "pairs.har"
 	flowsParquet = "flows.parquet"
 )
 
@@ -319,6 +339,9 @@ func (r *pairRow) pair() (*exchange.Pair, error) {
 	for _, v := range r.Vantages {
 		p.Vantages = append(p.Vantages, exchange.Vantage{Tunnels: tunnelsOf(v.Tunnels), VLANs: v.VLANs, Interface: v.Interface, DelayNS: v.DelayNS})
 	}
+	if c := r.Call; c != nil {
+		p.Call = (*exchange.Call)(c)
+	}
 	if t := r.TLS; t != nil {
 		p.Conn.TLS = &exchange.TLS{Version: t.Version, Cipher: t.Cipher, SNI: t.SNI, ALPN: t.ALPN, JA3: t.JA3, JA4: t.JA4, Decrypted: t.Decrypted}
 	}
@@ -347,28 +370,62 @@ func (r *messageRow) message(m *exchange.Message) error {
 		ContentType: r.ContentType, ContentEncoding: r.ContentEncoding,
 		Body: r.Body, HasBody: r.Body != nil, BodySize: r.BodySize, BodyWireSize: r.BodyWireSize, Packets: r.Packets,
 	}
-	if r.BodyEncoding == "base64" {
-		var err error
-		if m.Body, err = base64.StdEncoding.DecodeString(string(r.Body)); err != nil {
-			return fmt.Errorf("body: %w", err)
-		}
+	var err error
+	if m.Body, err = r.Body.stored(r.BodyEncoding); err != nil {
+		return err
 	}
-	if r.BodySHA256 != "" {
-		sum, err := hex.DecodeString(r.BodySHA256)
-		if err != nil || len(sum) != len(m.BodySHA256) {
-			return fmt.Errorf("body_sha256 %q is no SHA-256", r.BodySHA256)
-		}
-		m.Hashed = true
-		copy(m.BodySHA256[:], sum)
+	if m.BodySHA256, m.Hashed, err = sumOf(r.BodySHA256); err != nil {
+		return err
 	}
 	for _, g := range r.Gaps {
-		length := int64(-1)
-		if g.Length != nil {
-			length = *g.Length
-		}
-		m.Gaps = append(m.Gaps, exchange.Gap{Offset: g.Offset, Length: length, Reason: g.Reason})
+		m.Gaps = append(m.Gaps, exchange.Gap{Offset: g.Offset, Length: orUnknown(g.Length), Reason: g.Reason})
 	}
-	return nil
+	if r.AltFraming != nil {
+		m.Alt, err = r.AltFraming.framing()
+	}
+	return err
+}
+
+func (r *altRow) framing() (*exchange.AltFraming, error) {
+	a := &exchange.AltFraming{Framing: r.Framing, BodySize: orUnknown(r.BodySize), Next: orUnknown(r.NextOffset), StartLines: r.StartLines}
+	var err error
+	if a.Body, err = r.Body.stored(r.BodyEncoding); err != nil {
+		return nil, err
+	}
+	a.BodySHA256, a.Hashed, err = sumOf(r.BodySHA256)
+	return a, err
+}
+
+// stored returns the bytes that b stands for.
+func (b bodyRow) stored(encoding string) ([]byte, error) {
+	if encoding != "base64" {
+		return b, nil
+	}
+	body, err := base64.StdEncoding.DecodeString(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return body, nil
+}
+
+// sumOf reads a SHA-256 in hexadecimal digits; an empty one is none.
+func sumOf(text string) (sum [32]byte, ok bool, err error) {
+	if text == "" {
+		return sum, false, nil
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(sum) {
+		return sum, false, fmt.Errorf("body_sha256 %q is no SHA-256", text)
+	}
+	return [32]byte(b), true, nil
+}
+
+// orUnknown is -1 for a null.
+func orUnknown(n *int64) int64 {
+	if n == nil {
+		return -1
+	}
+	return *n
 }
 
 func headersOf(rows []headerRow) []exchange.Header {

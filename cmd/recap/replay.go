@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,8 @@ Where to, as --to URL:
 Nothing is sent anywhere but to what --to names, and there only to loopback and
 private addresses unless --allow-target says more; no redirects, no proxies.
 Credentials are taken out of pairs, as extract --redact headers does, unless
---keep-secrets is given.
+--keep-secrets is given. To log in itself, replay takes RECAP_KAFKA_USER and
+RECAP_KAFKA_PASSWORD, and RECAP_INGEST_TOKEN for Akto and Metlo, from the environment.
 
 Every pair carries an X-Replay-Id in its request and its response. With --collect
 the report says what came out of the system: seen, lost, duplicated, mispaired,
@@ -48,10 +50,13 @@ truncated, and where pairs were lost. An interrupt ends with a true report too.
 RATE is original, a multiple of it (2x), 1.5gbps, 400kpps, 5000pairs/s, max, or a
 ramp such as 100mbps..2gbps/60s. Bits count what the target puts on the wire.
 
-Exit codes: 0 sent, and no limit was missed; 1 failure or wrong usage; 3 some pairs
-could not be sent, or some input was damaged; 4 the report could not be written;
-5 interrupted; 6 refused by a safety rule; 7 a limit of --fail-if was missed, or
---find-rate found none.`
+The verdict is FAILED where a limit of --fail-if is missed, where --find-rate finds
+no rate, and also where nobody set a limit but pairs could not be sent or, with
+--collect, came out lost, duplicated, mispaired or cut.
+
+Exit codes: 0 the verdict is OK or SENT; 1 failure or wrong usage; 3 some input was
+damaged; 4 the report could not be written; 5 interrupted; 6 refused by a safety
+rule; 7 the verdict is FAILED.`
 
 const replayExamples = `  recap replay recap-out --to vxlan://10.0.0.5:4789?vni=7 --rate 1gbps --loop 0 --for 60s
 
@@ -317,6 +322,7 @@ func (c *replayCommand) target() (*url.URL, all.Target, error) {
 	if !t.Local && u.Hostname() == "" {
 		return nil, t, errTarget(fmt.Errorf("%s names no host", u.Redacted()))
 	}
+	withSecrets(u, os.Getenv)
 	return u, t, nil
 }
 
@@ -336,6 +342,7 @@ func (c *replayCommand) collector(o *replay.Options) error {
 	if err != nil {
 		return errCollect(err)
 	}
+	withSecrets(u, os.Getenv)
 	if !k.Local {
 		if u.Hostname() == "" {
 			return errCollect(fmt.Errorf("%s names no host", u.Redacted()))
@@ -455,10 +462,8 @@ func (c *replayCommand) conclude(ctx context.Context, res *replay.Result, err er
 		return errReplayInterrupted(c.reportDir)
 	case err != nil:
 		return replayFailure(err)
-	case res.Verdict.State == replay.VerdictMissed:
-		return errVerdict(res.Verdict.Reason)
-	case res.Ledger.Failed > 0 || res.Counters[replay.CountPacketsNotAccepted] > 0:
-		return &failure{code: exitIncomplete}
+	case !res.Verdict.OK:
+		return errVerdict(&res.Verdict)
 	}
 	return input
 }

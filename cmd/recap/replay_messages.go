@@ -81,8 +81,12 @@ func errRefused(err error) error {
 
 func errReplay(err error) error { return &failure{code: exitFailure, err: err} }
 
-func errVerdict(reason string) error {
-	return &failure{code: exitVerdict, err: errors.New("verdict: " + reason)}
+func errVerdict(v *replay.Verdict) error {
+	f := &failure{code: exitVerdict, err: errors.New("verdict: " + v.Reason)}
+	if v.State == replay.VerdictFailed {
+		f.hint = "--fail-if says how much may go wrong, as in --fail-if 'loss>1%,failed>0'"
+	}
+	return f
 }
 
 func errReplayInterrupted(dir string) error {

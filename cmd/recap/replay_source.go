@@ -135,10 +135,14 @@ func (c *replayCommand) pairSource(name string) (replay.Source, error) {
 		switch has, err := hasRows(name); {
 		case err != nil:
 			return nil, errSource(name, err)
-		case !has:
+		case has:
+			return dirSource(name), nil
+		}
+		har := filepath.Join(name, pairsHAR)
+		if _, err := os.Stat(har); err != nil {
 			return tableSource(name)
 		}
-		return dirSource(name), nil
+		name = har
 	}
 	kind, err := kindOfFile(name)
 	if err != nil {

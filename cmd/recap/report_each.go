@@ -19,6 +19,7 @@ type eachSummary struct {
 	pairs, flows, packets  int64
 	size                   int64
 	damagedNames, failures []string
+	joined                 []string // sets of files that are one capture
 }
 
 func (s *eachSummary) add(t *task, p *eachPart) {
@@ -29,6 +30,9 @@ func (s *eachSummary) add(t *task, p *eachPart) {
 	s.size += p.Size
 	if t.done != nil {
 		s.resumed++
+	}
+	if n := len(p.Inputs); n > 1 {
+		s.joined = append(s.joined, p.Input+" and "+many(n-1, "file", "files")+" more")
 	}
 	switch p.ExitCode {
 	case exitOK:
@@ -62,6 +66,7 @@ func (u *ui) summarizeEach(s *eachSummary) {
 		t.row("resumed", many(s.resumed, "input was", "inputs were")+" finished before and left alone")
 	}
 	t.row("found", bytesText(s.size)+",", many(s.packets, "packet", "packets")+",", many(s.flows, "connection", "connections")+",", many(s.pairs, "pair", "pairs"))
+	t.row("joined", someNames(s.joined)...)
 	t.row("damaged", someNames(s.damagedNames)...)
 	t.row("failed", someNames(s.failures)...)
 	t.row("skipped", skippedParts(s.skipped)...)

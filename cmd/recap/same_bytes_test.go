@@ -7,8 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"recap/export/all"
 )
 
 // The files depend on the input and the options only. Every committed capture is
@@ -27,7 +30,7 @@ func TestTheSameBytesWhateverTheCircumstances(t *testing.T) {
 		t.Run(filepath.Base(set[0]), func(t *testing.T) {
 			t.Parallel()
 			want := extractIn(t, set, circumstances{workers: "1"})
-			all := map[string]circumstances{
+			others := map[string]circumstances{
 				"two workers":            {workers: "2"},
 				"three workers":          {workers: "3"},
 				"eight workers":          {workers: "8"},
@@ -37,9 +40,9 @@ func TestTheSameBytesWhateverTheCircumstances(t *testing.T) {
 				"through a pipe":         {piped: true},
 			}
 			if underRace {
-				all = map[string]circumstances{"eight workers, through a pipe": {workers: "8", piped: true}}
+				others = map[string]circumstances{"eight workers, through a pipe": {workers: "8", piped: true}}
 			}
-			for name, c := range all {
+			for name, c := range others {
 				for file, got := range extractIn(t, set, c) {
 					if c.piped && file == "manifest.json" {
 						continue // it says that the input was a pipe
@@ -65,7 +68,7 @@ type circumstances struct {
 func extractIn(t *testing.T, captures []string, c circumstances) map[string][]byte {
 	t.Helper()
 	dir := t.TempDir()
-	args := []string{"recap", "extract", "-o", "out"}
+	args := []string{"recap", "extract", "-o", "out", "-f", strings.Join(chooseable(), ",")}
 	if c.workers != "" {
 		args = append(args, "--workers", c.workers)
 	}
@@ -83,7 +86,11 @@ func extractIn(t *testing.T, captures []string, c circumstances) map[string][]by
 		t.Fatalf("%v: %v\n%s", args, err, out)
 	}
 	files := map[string][]byte{}
-	for _, name := range []string{"pairs.parquet", "pairs.jsonl", "flows.parquet", "messages.parquet", "manifest.json"} {
+	names := []string{"manifest.json"}
+	for _, f := range all.Formats() {
+		names = append(names, f.File)
+	}
+	for _, name := range names {
 		if files[name], err = os.ReadFile(filepath.Join(dir, "out", name)); err != nil {
 			t.Fatal(err)
 		}

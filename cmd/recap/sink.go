@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +33,8 @@ const sinkHelp = `Receive what replay sends, count it, and say what was seen.
 It takes mirrored packets in VXLAN, the HTTP batches of Akto and Metlo, and the
 records of a Kafka topic, any of them side by side. Packets go through the pipeline
 of extract. The HTTP endpoints keep to the documented rules of the two ingestors,
-their limits, refusals and silent drops included.
+their limits, refusals and silent drops included. A user and a password for Kafka are
+taken from RECAP_KAFKA_USER and RECAP_KAFKA_PASSWORD.
 
 With --serve, recap replay --collect sink://HOST:PORT reads what was seen and holds
 it against what was sent. --fault makes the sink do wrong: what befalls a pair depends
@@ -186,6 +188,7 @@ type sinking struct {
 	stream  *sink.Stream
 	source  *udp.Source
 	tail    *kafka.Tail
+	topic   string // of tail, as in --kafka, without a password
 	form    string // of the records of the topic
 	doubles []*double
 	metlo   *sink.Metlo
@@ -261,8 +264,10 @@ func (s *sinking) openTopic(ctx context.Context) error {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return errTopic(err)
+		return errTopic(errors.New("it is not BROKER:PORT/TOPIC"))
 	}
+	withSecrets(u, os.Getenv)
+	s.topic = strings.TrimPrefix(u.Redacted(), "kafka://")
 	if s.form = u.Query().Get("format"); s.form != "" && !slices.Contains(record.Formats(), s.form) {
 		return errTopicFormat(s.form)
 	}

@@ -46,7 +46,7 @@ func (s *sinking) places() []sinkPlace {
 		list = append(list, sinkPlace{d.name, d.name + "+http://" + d.listener.Addr().String() + "/"})
 	}
 	if s.tail != nil {
-		list = append(list, sinkPlace{"kafka", s.kafka})
+		list = append(list, sinkPlace{"kafka", s.topic})
 	}
 	if s.stream != nil {
 		list = append(list, sinkPlace{"serve", "sink://" + s.stream.Addr().String()})

@@ -79,8 +79,9 @@ func replayed(t *testing.T, args ...string) *replay.Result {
 	u := &ui{in: strings.NewReader(""), out: io.Discard, err: &said}
 	root := newRoot(u)
 	root.SetArgs(append([]string{"replay", "--report", dir}, args...))
-	if err := root.ExecuteContext(t.Context()); err != nil {
-		t.Fatalf("recap replay %v: %v\n%s", args, err, said.Bytes())
+	ended := root.ExecuteContext(t.Context())
+	if code := exitCode(ended); code != exitOK && code != exitVerdict {
+		t.Fatalf("recap replay %v: %v\n%s", args, ended, said.Bytes())
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "replay.json"))
 	if err != nil {
@@ -89,6 +90,11 @@ func replayed(t *testing.T, args ...string) *replay.Result {
 	result := new(replay.Result)
 	if err := json.Unmarshal(text, result); err != nil {
 		t.Fatal(err)
+	}
+	// What is said and how it ends agree, whatever happened.
+	failed := exitCode(ended) == exitVerdict
+	if failed == result.Verdict.OK || failed != strings.Contains(said.String(), "verdict    FAILED: ") {
+		t.Errorf("recap replay %v: exit code %d, verdict %+v\n%s", args, exitCode(ended), result.Verdict, said.Bytes())
 	}
 	return result
 }

@@ -16,9 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"recap/export"
+	"recap/pipeline"
 	"recap/pipeline/bpf"
 	"recap/pipeline/decap"
 	"recap/reader"
+	"recap/reader/blob"
 	"recap/reader/packet"
 	"recap/reader/pcapng"
 )
@@ -98,11 +100,13 @@ func (c *sliceCommand) run(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(dir)
+	at, err := openReadable(ctx, dir)
+	dir = blob.SafeName(dir)
 	if err != nil {
 		return errNoManifest(dir, err)
 	}
-	defer root.Close()
+	defer at.Close()
+	root := at.Root
 	m, err := readManifest(root)
 	if err != nil {
 		return errNoManifest(dir, err)
@@ -111,7 +115,8 @@ func (c *sliceCommand) run(ctx context.Context, dir string) error {
 	if err := s.options(); err != nil {
 		return errManifestOptions(dir, err)
 	}
-	if err := s.find(c.inputs); err != nil {
+	s.reader.Store = new(selection).newStore(pipeline.DefaultMem)
+	if err := s.find(ctx, c.inputs); err != nil {
 		return err
 	}
 	s.plan = newPlan(s.decap)
@@ -300,7 +305,7 @@ func (s *slicing) options() error {
 
 // find looks for the inputs, below dir if that is not empty, and holds their sizes
 // against the manifest.
-func (s *slicing) find(dir string) error {
+func (s *slicing) find(ctx context.Context, dir string) error {
 	seen := map[string]string{}
 	for _, in := range s.manifest.Inputs {
 		switch {
@@ -309,19 +314,12 @@ func (s *slicing) find(dir string) error {
 		case in.SHA256 == nil:
 			return errInputGone(in.Name, errNoHash)
 		}
-		name, err := locate(in.Name, dir)
+		name, size, err := s.locate(ctx, in.Name, dir)
 		if err != nil {
 			return errInputGone(in.Name, err)
 		}
-		info, err := os.Stat(name)
-		if err != nil {
-			return errInputGone(in.Name, cause(err))
-		}
-		if !info.Mode().IsRegular() {
-			return errInputGone(in.Name, errors.New("is not a regular file"))
-		}
-		if info.Size() != in.Size {
-			return errInputChanged(name, fmt.Errorf("%w: %s bytes, not %s", errDiffers, count(info.Size()), count(in.Size)))
+		if size >= 0 && size != in.Size {
+			return errInputChanged(name, fmt.Errorf("%w: %s bytes, not %s", errDiffers, count(size), count(in.Size)))
 		}
 		if other, twice := seen[filepath.Clean(name)]; twice {
 			return errSameInput(name, other, in.Name)
@@ -335,7 +333,31 @@ func (s *slicing) find(dir string) error {
 	return nil
 }
 
-// locate returns where the input of that name is now. Below dir it is the one with
+// locate returns where the input of that name is now, and its size; -1 where that is
+// not known.
+func (s *slicing) locate(ctx context.Context, name, dir string) (string, int64, error) {
+	if dir == "" && blob.IsURL(name) {
+		found, err := reader.List(ctx, []string{name}, s.reader)
+		if err != nil || len(found) != 1 {
+			return "", -1, cmpErr(err, errGone)
+		}
+		return name, found[0].Size, nil
+	}
+	name, err := locate(name, dir)
+	if err != nil {
+		return "", -1, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", -1, cause(err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", -1, errors.New("is not a regular file")
+	}
+	return name, info.Size(), nil
+}
+
+// locate returns where the file of that name is now. Below dir it is the one with
 // the longest end of the name.
 func locate(name, dir string) (string, error) {
 	name = strings.TrimPrefix(name, "file://")

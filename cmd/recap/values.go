@@ -39,7 +39,6 @@ func (c *choice) Set(text string) error {
 type words struct {
 	values  []string
 	allowed []string
-	later   []string
 	changed bool // the default gives way to the first use
 }
 
@@ -53,8 +52,6 @@ func (w *words) Set(text string) error {
 	var add []string
 	for word := range strings.SplitSeq(text, ",") {
 		switch word = strings.TrimSpace(word); {
-		case slices.Contains(w.later, word):
-			return fmt.Errorf("%s is not supported yet; there are %s", word, andList(w.allowed))
 		case !slices.Contains(w.allowed, word):
 			return fmt.Errorf("%q is not known; there are %s", word, andList(w.allowed))
 		case !slices.Contains(add, word):

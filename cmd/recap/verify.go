@@ -26,7 +26,11 @@ const verifyHelp = `Read the inputs and outputs of an output directory again and
 of each against DIR/manifest.json.
 
 Inputs are looked for under the names that extract was given, from the current
-directory. Exit code 0: everything is as it was; 1: something differs or an output
+directory. Signatures are not in the manifest: inputs that were read with one are
+checked where they are given again, as INPUT, with one that is valid now; the URL of
+the container with its signature does for all in it. DIR may be a URL.
+
+Exit code 0: everything is as it was; 1: something differs or an output
 is missing; 3: the outputs are as they were, but an input could not be checked.`
 
 type verifyCommand struct {
@@ -37,15 +41,15 @@ type verifyCommand struct {
 func newVerify(u *ui) *cobra.Command {
 	c := &verifyCommand{u: u}
 	return &cobra.Command{
-		Use:     "verify DIR",
+		Use:     "verify DIR [INPUT...]",
 		Short:   "Check an output directory and its inputs against the manifest",
 		Long:    verifyHelp,
-		Example: "  recap verify recap-out",
+		Example: "  recap verify recap-out\n  recap verify dataset 'https://ACCOUNT.blob.core.windows.net/CONTAINER/?SAS'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			if len(args) == 0 {
 				return errTooMany(cmd.CommandPath(), "one DIR")
 			}
-			return c.run(cmd.Context(), args[0])
+			return c.run(cmd.Context(), args[0], args[1:])
 		},
 	}
 }
@@ -61,7 +65,7 @@ type check struct {
 // maxManifest bounds a manifest in bytes: it is foreign text as well.
 const maxManifest = 1 << 30
 
-func (c *verifyCommand) run(ctx context.Context, dir string) error {
+func (c *verifyCommand) run(ctx context.Context, dir string, inputs []string) error {
 	at, err := openExisting(&c.chosen, dir)
 	dir = blob.SafeName(dir)
 	if err != nil {
@@ -69,6 +73,9 @@ func (c *verifyCommand) run(ctx context.Context, dir string) error {
 	}
 	defer at.Close()
 	v := &verification{c: c, at: at, o: reader.Options{Store: c.chosen.newStore(pipeline.DefaultMem)}}
+	if err := v.take(ctx, inputs); err != nil {
+		return err
+	}
 	m, err := manifestAt(at, export.ManifestName)
 	if errors.Is(err, errParts) {
 		return v.parts(ctx, dir)
@@ -84,6 +91,24 @@ type verification struct {
 	c  *verifyCommand
 	at export.Place
 	o  reader.Options
+	// given are the inputs on the command line by the names that the manifest may have.
+	given map[string]reader.Found
+}
+
+// take finds what is behind inputs.
+func (v *verification) take(ctx context.Context, inputs []string) error {
+	if len(inputs) == 0 {
+		return nil
+	}
+	found, err := reader.List(ctx, inputs, v.o)
+	if err != nil {
+		return &failure{code: exitFailure, err: err}
+	}
+	v.given = map[string]reader.Found{}
+	for _, f := range found {
+		v.given[f.Name] = f
+	}
+	return nil
 }
 
 // one checks the outputs, named from base, and inputs of one manifest. own says that
@@ -133,6 +158,9 @@ func (v *verification) output(ctx context.Context, name string, o export.Output)
 
 // input checks a file, or a blob that can be read with what the environment has.
 func (v *verification) input(ctx context.Context, in export.ManifestInput) error {
+	if f, ok := v.given[in.Name]; ok {
+		return v.found(ctx, f, in)
+	}
 	if !blob.IsURL(in.Name) {
 		return compareFile(ctx, func() (*os.File, error) {
 			return openRegular(os.Open, os.Stat, strings.TrimPrefix(in.Name, "file://"))
@@ -142,7 +170,15 @@ func (v *verification) input(ctx context.Context, in export.ManifestInput) error
 	if err != nil || len(found) != 1 {
 		return cmpErr(err, errGone)
 	}
-	r, err := reader.OpenRaw(ctx, found[0], v.o)
+	err = v.found(ctx, found[0], in)
+	if err != nil && !errors.Is(err, errDiffers) && strings.HasPrefix(in.Name, "http") {
+		return fmt.Errorf("%w; if it needs a signature, add its URL after DIR, with one that is valid now", err)
+	}
+	return err
+}
+
+func (v *verification) found(ctx context.Context, f reader.Found, in export.ManifestInput) error {
+	r, err := reader.OpenRaw(ctx, f, v.o)
 	if err != nil {
 		return err
 	}

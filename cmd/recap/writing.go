@@ -9,6 +9,7 @@ import (
 	"recap/export/all"
 	"recap/export/bodies"
 	"recap/pipeline/exchange"
+	"recap/reader/blob"
 )
 
 // writeOptions say where pairs and connections go, and what of them.
@@ -53,7 +54,7 @@ func newWriting(o writeOptions, r *reading, stdout io.Writer) (*writing, error) 
 	w := &writing{group: export.NewGroup()}
 	w.chain = export.NewRedactor(o.redact, o.redactKey, (*fan)(w))
 	if o.filter != nil {
-		w.chain = export.Where(o.filter, w.chain)
+		w.chain = export.Where(o.filter, w.chain, int64(r.limits.mem.size)/16)
 	}
 	if o.out == "-" {
 		o.sinks.Flush = true
@@ -83,13 +84,25 @@ func newWriting(o writeOptions, r *reading, stdout io.Writer) (*writing, error) 
 		w.add(f, file, f.New(file, o.sinks))
 	}
 	if o.bodiesDir != "" {
-		if w.bodies, err = bodies.New(o.bodiesDir); err != nil {
+		if w.bodies, err = openBodies(r.chosen, o.bodiesDir); err != nil {
 			w.abort()
 			return nil, err
 		}
 		w.group.Add("bodies", w.bodies)
 	}
 	return w, nil
+}
+
+// openBodies opens where bodies are kept, on a disk or in a storage account.
+func openBodies(chosen *selection, dir string) (*bodies.Sink, error) {
+	if !blob.IsURL(dir) {
+		return bodies.New(dir)
+	}
+	at, err := openRemote(chosen, dir)
+	if err != nil {
+		return nil, err
+	}
+	return bodies.NewAt(at), nil
 }
 
 func (w *writing) add(f all.Format, file *export.File, s export.Sink) {
