@@ -85,7 +85,7 @@ func (c *extractCommand) runEach(cmd *cobra.Command, r *reading, o writeOptions)
 	if err := b.prepare(ctx, tasks); err != nil {
 		return err
 	}
-	setMemory(int64(c.limits.mem.size))
+	setMemory(int64(c.limits.mem.size), gcPercent)
 	b.o.sinks.Reuse, b.slabs, b.r.options.Reuse = new(export.Reuse), packet.NewPool(0), pipeline.NewReuse()
 	c.warnLowered(cmd.Flags(), r.options.Resolved())
 	stop, err := c.profiles.start()

@@ -18,6 +18,9 @@ const (
 	// against the bytes that pass through and little of those is allocated, so that
 	// collections are rare even with little room.
 	gcPercent = 50
+	// gcPercentCounting is for a reading that keeps nothing of a pair: its heap is so
+	// small that several times its size is little.
+	gcPercentCounting = 400
 )
 
 // sinks says how outputs are written: row groups wait in memory, those of several
@@ -31,13 +34,14 @@ func (l *limits) sinks() export.Options {
 	}
 }
 
-// setMemory tells the Go runtime about the budget of the process. The variables
+// setMemory tells the Go runtime about the budget of the process, and by how many
+// percent of what is live the heap may grow between collections. The variables
 // GOGC and GOMEMLIMIT, where set, are the user's own word and win.
-func setMemory(budget int64) {
+func setMemory(budget int64, percent int) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(max(budget-codeRoom, leastRoom))
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(percent)
 	}
 }

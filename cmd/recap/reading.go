@@ -103,7 +103,11 @@ func (r *reading) open(ctx context.Context) error {
 	if err := r.checkFlags(); err != nil {
 		return err
 	}
-	setMemory(int64(r.limits.mem.size))
+	percent := gcPercent
+	if r.options.CountPairs {
+		percent = gcPercentCounting
+	}
+	setMemory(int64(r.limits.mem.size), percent)
 	shift := r.shift
 	if shift == nil {
 		shift = newShifting(&r.limits.offsets)

@@ -301,7 +301,7 @@ func (c *replayCommand) options(ctx context.Context, cmd *cobra.Command, args []
 		o.Packets = c.packetSource(cmd.CommandPath(), args)
 		return o, search, nil
 	}
-	setMemory(int64(c.limits.mem.size) + 2*int64(c.readAhead.size))
+	setMemory(int64(c.limits.mem.size)+2*int64(c.readAhead.size), gcPercent)
 	o.Source, err = c.pairSources(ctx, cmd.CommandPath(), args)
 	return o, search, err
 }

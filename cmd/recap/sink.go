@@ -149,7 +149,7 @@ func (c *sinkCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	setMemory(int64(c.limits.mem.size))
+	setMemory(int64(c.limits.mem.size), gcPercent)
 	s := &sinking{sinkCommand: c, start: time.Now(), failed: make(chan error, 8)}
 	defer s.abort()
 	if err := s.open(cmd.Context(), faults); err != nil {

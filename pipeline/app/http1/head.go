@@ -91,10 +91,7 @@ func (p *headParser) plainField(line []byte) bool {
 	if n < 2 || line[n] != '\r' {
 		return false
 	}
-	i := 0
-	for i < n && line[i] > ' ' && line[i] != ':' {
-		i++
-	}
+	i := nameEnd(line)
 	if i == 0 || line[i] != ':' {
 		return false
 	}

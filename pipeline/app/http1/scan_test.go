@@ -26,6 +26,7 @@ func TestScan(t *testing.T) {
 		testScan(t, b)
 	}
 	testScan(t, bytes.Repeat([]byte("a: b\r\n"), 3*scanLines))
+	testScan(t, bytes.Repeat([]byte("\t"), 5000)) // more than the counts of one round hold
 }
 
 func testScan(t *testing.T, b []byte) {
@@ -54,5 +55,10 @@ func testScan(t *testing.T, b []byte) {
 	}
 	if got.end != end || got.ascii != ascii || got.low != low || got.lines != len(lf) || !slices.Equal(got.lf[:min(len(lf), scanLines)], lf[:min(len(lf), scanLines)]) {
 		t.Errorf("%q: end %d, ascii %t, %d controls, lines at %v; want %d, %t, %d, %v", b, got.end, got.ascii, got.low, got.lf[:min(got.lines, scanLines)], end, ascii, low, lf)
+	}
+	line := append(bytes.Clone(b), "\r\n"...)
+	name := bytes.IndexFunc(line, func(r rune) bool { return r <= ' ' || r == ':' })
+	if got := nameEnd(line); got != name {
+		t.Errorf("%q: the name ends at %d, want %d", line, got, name)
 	}
 }
