@@ -19,10 +19,9 @@ type Options struct {
 	// Bypass leaves out the interface's queueing discipline (PACKET_QDISC_BYPASS):
 	// faster, but frames beyond what the driver takes wait in this program.
 	Bypass bool
-	// Lanes are how many threads send side by side where there is much to send; 0: one,
-	// which costs the least processor time for a packet and keeps one order for all. With
-	// more, a conversation keeps its order, and conversations of one burst may overtake each
-	// other; while processors are busy with other work, one thread sends all the same.
+	// Lanes are how many threads send side by side where there is much to send, each
+	// conversation on one of them; 0: one. More pay where many conversations are under way
+	// at once and processors are idle; else waking threads costs more than it gives.
 	Lanes int
 	// SendBuffer of the socket, bytes; 4 MiB, or what the kernel allows.
 	SendBuffer int

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"recap/replay"
+	"recap/replay/mmsg"
 	"recap/replay/wire"
 )
 
@@ -17,64 +18,49 @@ import (
 // run is over.
 const sendTimeout = 100 * time.Millisecond
 
-// A port sends frames through packet sockets. Conversations are dealt to lanes, and lanes
-// to the senders that are free: a conversation keeps its order, whoever sends it.
+// A port sends frames through packet sockets. Each conversation keeps to one lane, and
+// lanes are sent side by side, on threads of their own.
 type port struct {
 	env   replay.Env
 	mtu   int
-	lanes []lane
-	built int // frames of this burst
-	alone int // so many bursts are sent without others,
-	next  int // and so many after the next one that is waited for
-	crew  *crew
-	own   *sender
-	sent  []*sender // all of them, own first
+	lanes []*lane
+	done  chan *lane
 }
 
-const (
-	// manyLanes is how many lanes there are where several threads send: more than
-	// threads, so that who is done early finds something else to do.
-	manyLanes = 16
-	// chunkFrames is how many frames of a lane are given away at once.
-	chunkFrames = 16
-	// worthwhile is how many frames must be there before another thread is woken.
-	worthwhile = 2 * chunkFrames
-	// After a burst for whose end it had to wait, one thread sends alone for so many, and
-	// for twice as many each time: where processors are busy, several threads are slower
-	// than one.
-	leastAlone, mostAlone = 64, 1 << 14
-)
+// A lane is a socket with the frames that wait for it.
+type lane struct {
+	fd      int
+	buf     []byte
+	frames  []piece
+	msgs    []mmsg.Header
+	iovs    []unix.Iovec
+	syscall int64
+	retries int64
+	lost    []loss // frames that were given up
+	err     error  // that ends the run
+	work    chan context.Context
+}
 
-// A chunk is frames back to back.
-type chunk struct {
-	buf    []byte
-	frames []piece
+type loss struct {
+	tag int32
+	err error
 }
 
 type piece struct{ off, n, tag int32 }
 
-func (c *chunk) reset() { c.buf, c.frames = c.buf[:0], c.frames[:0] }
-
 func newPort(i *net.Interface, o Options, env replay.Env) (*port, error) {
-	n := max(o.Lanes, 1)
-	p := &port{env: env, mtu: i.MTU, lanes: make([]lane, 1), crew: newCrew(), next: leastAlone}
-	if n > 1 {
-		p.lanes = make([]lane, max(manyLanes, n))
-	}
-	for k := range p.lanes {
-		p.lanes[k].open = new(chunk)
-	}
-	for range n {
+	p := &port{env: env, mtu: i.MTU, done: make(chan *lane, o.Lanes)}
+	for len(p.lanes) < max(o.Lanes, 1) {
 		fd, err := open(i, o)
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
-		s := &sender{fd: fd}
-		if p.sent = append(p.sent, s); len(p.sent) > 1 {
-			p.crew.hire(s)
+		l := &lane{fd: fd, work: make(chan context.Context)}
+		p.lanes = append(p.lanes, l)
+		if len(p.lanes) > 1 {
+			go l.serve(p.done)
 		}
 	}
-	p.own = p.sent[0]
 	return p, nil
 }
 
@@ -116,71 +102,119 @@ func (p *port) Around() int { return 0 }
 
 // Frame implements [wire.Port].
 func (p *port) Frame(r *wire.Route, n int, tag int32) []byte {
-	l := &p.lanes[0]
-	if !r.Ordered {
-		l = &p.lanes[uint32(r.Hash>>32)%uint32(len(p.lanes))]
-	}
-	if len(l.open.frames) >= chunkFrames && p.many() {
-		p.crew.offer(l) // all its frames are filled
-	}
-	p.built++
-	c := l.open
-	off := len(c.buf)
+	l := p.lanes[uint32(r.Hash>>32)%uint32(len(p.lanes))]
+	off := len(l.buf)
 	end := off + n
-	if end > cap(c.buf) {
-		c.buf = append(c.buf, make([]byte, n)...)
+	if end > cap(l.buf) {
+		l.buf = append(l.buf, make([]byte, n)...)
 	}
-	c.buf = c.buf[:end]
-	c.frames = append(c.frames, piece{int32(off), int32(n), tag})
-	return c.buf[off:end:end]
+	l.buf = l.buf[:end]
+	l.frames = append(l.frames, piece{int32(off), int32(n), tag})
+	return l.buf[off:end:end]
 }
 
-// many reports whether the frames of the burst are worth more than one thread.
-func (p *port) many() bool { return p.built >= worthwhile && len(p.sent) > 1 && p.alone == 0 }
+// worthwhile is how many frames another thread is woken for.
+const worthwhile = 16
 
-// Flush implements [wire.Port]. It returns when all senders are done, so that the next
+// Flush implements [wire.Port]. It returns when all lanes are done, so that the next
 // frames of a conversation cannot overtake these.
 func (p *port) Flush(ctx context.Context, failed func(int32, error)) error {
-	p.own.lock()
-	many := p.many()
-	waited := p.crew.finish(ctx, p.lanes, p.own, many)
-	switch p.built = 0; {
-	case waited:
-		p.alone, p.next = p.next, min(2*p.next, mostAlone)
-	case many:
-		p.next = max(p.next-1, leastAlone)
-	case p.alone > 0:
-		p.alone--
+	under := 0
+	own := p.lanes[:1:1] // what is sent from here
+	for _, l := range p.lanes[1:] {
+		if len(l.frames) >= worthwhile {
+			l.work <- ctx
+			under++
+		} else if len(l.frames) > 0 {
+			own = append(own, l)
+		}
+	}
+	for _, l := range own {
+		l.send(ctx)
+	}
+	for range under {
+		<-p.done
 	}
 	var err error
-	for _, s := range p.sent {
-		if s.err != nil && err == nil {
-			err = s.err
+	for _, l := range p.lanes {
+		if l.err != nil && err == nil {
+			err = l.err
 		}
-		for _, x := range s.lost {
+		for _, x := range l.lost {
 			failed(x.tag, x.err)
 		}
-		if s.syscall > 0 {
-			p.env.Count("syscalls", s.syscall)
+		p.env.Count("syscalls", l.syscall)
+		if l.retries > 0 {
+			p.env.Count("send_retries", l.retries)
 		}
-		if s.retries > 0 {
-			p.env.Count("send_retries", s.retries)
-		}
-		s.syscall, s.retries, s.lost = 0, 0, s.lost[:0]
+		l.syscall, l.retries, l.lost = 0, 0, l.lost[:0]
 	}
 	return err
 }
 
+// serve sends whenever it is told to, until the lane is closed.
+func (l *lane) serve(done chan<- *lane) {
+	for ctx := range l.work {
+		l.send(ctx)
+		done <- l
+	}
+}
+
+// send sends what waits.
+func (l *lane) send(ctx context.Context) {
+	defer func() { l.buf, l.frames = l.buf[:0], l.frames[:0] }()
+	if l.err != nil {
+		return
+	}
+	l.lay()
+	for m := 0; m < len(l.msgs); {
+		n, err := mmsg.Send(l.fd, l.msgs[m:])
+		l.syscall++
+		switch m += n; {
+		case err == 0:
+		case mmsg.Again(err):
+			l.retries++
+			if ctx.Err() != nil {
+				l.err = context.Cause(ctx)
+				return
+			}
+			if err == unix.ENOBUFS {
+				time.Sleep(20 * time.Microsecond)
+			}
+		case err == unix.ENETDOWN || err == unix.ENXIO || err == unix.ENODEV:
+			l.err = os.NewSyscallError("sendmmsg", err)
+			return
+		default:
+			l.lost = append(l.lost, loss{l.frames[m].tag, os.NewSyscallError("sendmmsg", err)})
+			m++
+		}
+	}
+}
+
+// lay makes a message of each frame.
+func (l *lane) lay() {
+	n := len(l.frames)
+	if cap(l.msgs) < n {
+		l.msgs, l.iovs = make([]mmsg.Header, 2*n), make([]unix.Iovec, 2*n)
+	}
+	l.msgs, l.iovs = l.msgs[:n], l.iovs[:n]
+	for i, f := range l.frames {
+		l.iovs[i].Base = &l.buf[f.off]
+		l.iovs[i].SetLen(int(f.n))
+		h := &l.msgs[i]
+		*h = mmsg.Header{}
+		h.Iov = &l.iovs[i]
+		h.SetIovlen(1)
+	}
+}
+
 // Close implements [wire.Port].
 func (p *port) Close() error {
-	p.crew.dismiss()
 	var errs []error
-	for _, s := range p.sent {
-		errs = append(errs, unix.Close(s.fd))
+	for _, l := range p.lanes {
+		close(l.work)
+		errs = append(errs, unix.Close(l.fd))
 	}
-	if p.own != nil {
-		p.own.unlock()
-	}
-	p.sent = nil
+	p.lanes = nil
 	return errors.Join(errs...)
 }

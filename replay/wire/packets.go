@@ -99,7 +99,7 @@ func (t *Target) flushPackets(ctx context.Context) error {
 	t.started = intended
 	for i := range t.frames {
 		f := &t.frames[i]
-		r := Route{Hash: f.hash, At: time.Duration(f.at), Ordered: true, VNI: t.opt.FirstVNI + uint32(f.hash>>32)%(t.opt.LastVNI-t.opt.FirstVNI+1)}
+		r := Route{Hash: f.hash, At: time.Duration(f.at), VNI: t.opt.FirstVNI + uint32(f.hash>>32)%(t.opt.LastVNI-t.opt.FirstVNI+1)}
 		room := t.port.Frame(&r, len(f.data)+f.added, int32(i))
 		copy(room, f.head[:f.added])
 		copy(room[f.added:], f.data)

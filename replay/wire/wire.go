@@ -28,8 +28,6 @@ type Route struct {
 	Hash uint64 // of the conversation, both directions alike
 	VNI  uint32
 	At   time.Duration // at original speed, since the first request of the run
-	// Ordered frames keep their order beyond their conversation as well.
-	Ordered bool
 }
 
 // A Port sends frames. One goroutine calls it.
