@@ -36,7 +36,10 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 	dec := decap.NewDecoder(decap.Options{TunnelPorts: opt.TunnelPorts, MaxDepth: opt.Depth, FragmentBytes: r.fragments,
 		MergeTunnels: opt.MergeTunnels, May: quics.may, Datagram: quics.claim})
 	reuse := cmp.Or(opt.Reuse, NewReuse())
-	const depth = 4 // batches waiting for each worker
+	depth := 4 // batches waiting for each worker; more of them leave the cache, with their pairs
+	if opt.CountPairs {
+		depth = 16
+	}
 	d := &dispatcher{
 		src: src, dec: dec, filter: opt.Filter, keys: opt.Keys, prog: opt.Progress, gate: newGate(opt.Resolved().Mem / 8),
 		ordered: make(chan *work, 2*depth), free: make(chan *work, 4*depth),

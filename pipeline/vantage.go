@@ -476,6 +476,9 @@ func (p *partition) newWaiting() *waiting {
 	if len(p.unused) == 0 {
 		more := make([]waiting, together)
 		for i := range more {
+			// Written before it is read: a page that is read first costs two faults, and
+			// an interrupt of every other processor that the process runs on.
+			more[i].open = false
 			p.unused = append(p.unused, &more[i])
 		}
 	}
