@@ -122,8 +122,17 @@ type diskFile struct {
 	*os.File
 	d         *disk
 	name      string
+	behind    behind
 	closed    bool
 	published bool
+}
+
+func (f *diskFile) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	if err == nil {
+		err = f.behind.follow(f.File, int64(n))
+	}
+	return n, err
 }
 
 func (f *diskFile) Finish() error {

@@ -1,8 +1,11 @@
 package export_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -146,5 +149,43 @@ func TestFaultAtEachOperation(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What the disk follows the writing of is written all the same.
+func TestLongFileIsWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 130 MB")
+	}
+	dir := t.TempDir()
+	at, err := export.OpenDisk(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	f, err := at.Create("long")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, b := sha256.New(), make([]byte, 1<<20)
+	for i := range 125 {
+		b[i] ^= byte(i)
+		piece := b[:len(b)-i*i] // borders of pieces and of what is sent differ
+		want.Write(piece)
+		if n, err := f.Write(piece); n != len(piece) || err != nil {
+			t.Fatalf("piece %d: %d of %d bytes written, %v", i, n, len(piece), err)
+		}
+	}
+	if err := errors.Join(f.Finish(), f.Publish()); err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(filepath.Join(dir, "long"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	got := sha256.New()
+	if _, err := io.Copy(got, in); err != nil || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+		t.Errorf("what was read is not what was written, %v", err)
 	}
 }
