@@ -23,7 +23,7 @@ type member struct {
 // compressions are what is taken off a name before it is looked at.
 var compressions = []string{".gz", ".zst", ".lz4", ".xz", ".bz2"}
 
-const captureSuffix = `\.(?:pcap|pcapng|cap|ntar|dmp|dump|trc|snoop|erf)`
+const captureSuffix = `\.(?:pcap|pcapng|cap|ntar|dmp|dump|trc|snoop|erf|ncfx?|5vw|enc|fdc|syc|bfr|trc[01]|tr[1-9a-z])`
 
 // setNames are the forms of names that tools give to rotated files, with the groups
 // set, n, run and tail.

@@ -2,6 +2,8 @@ package sourcetest
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,8 +38,14 @@ func Editcap(t testing.TB, pcap []byte, to string, args ...string) []byte {
 // and bytes of every packet. Where tshark is missing the test is skipped.
 func Tshark(t *testing.T, f format.Format, file []byte) {
 	t.Helper()
+	TsharkNamed(t, f, file, "file")
+}
+
+// TsharkNamed is [Tshark] for formats that tshark tells apart by the names of files.
+func TsharkNamed(t *testing.T, f format.Format, file []byte, name string) {
+	t.Helper()
 	tool(t, "tshark")
-	name := filepath.Join(t.TempDir(), "file")
+	name = filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +66,39 @@ func Tshark(t *testing.T, f format.Format, file []byte) {
 			t.Errorf("packet %d: %q, tshark reads %q", i+1, got, want[i])
 		}
 	}
+	bytesOf := tsharkBytes(t, name)
+	if len(bytesOf) != len(res.Packets) {
+		t.Fatalf("tshark gives the bytes of %d packets out of %d", len(bytesOf), len(res.Packets))
+	}
+	for i, data := range bytesOf {
+		if got := hex.EncodeToString(res.Packets[i].Data); got != data {
+			t.Errorf("packet %d: bytes %s, tshark reads %s", i+1, got, data)
+		}
+	}
+}
+
+// tsharkBytes returns the bytes that tshark reads of each packet, as hexadecimal digits.
+func tsharkBytes(t *testing.T, name string) []string {
+	t.Helper()
+	out, err := exec.Command("tshark", "-n", "-r", name, "-T", "jsonraw", "-J", "frame").Output()
+	if err != nil {
+		t.Fatalf("tshark: %v", err)
+	}
+	var packets []struct {
+		Source struct {
+			Layers struct {
+				Frame []any `json:"frame_raw"`
+			} `json:"layers"`
+		} `json:"_source"`
+	}
+	if err := json.Unmarshal(out, &packets); err != nil {
+		t.Fatalf("tshark: %v", err)
+	}
+	var all []string
+	for _, p := range packets {
+		all = append(all, fmt.Sprint(p.Source.Layers.Frame[0]))
+	}
+	return all
 }
 
 func tool(t testing.TB, name string) {
