@@ -13,6 +13,9 @@ import (
 
 // TestSpark reads a dataset as docs/scale-out.md says.
 func TestSpark(t *testing.T) {
+	if underRace {
+		t.Skip("SKIPPED: Spark would watch for races of another program; the test runs without the detector")
+	}
 	if out, err := exec.Command("python3", "-c", "import pyspark").CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: no python3 with pyspark here; `pip install pyspark` to run this test: %s", bytes.TrimSpace(out))
 	}
