@@ -130,6 +130,8 @@ type Conn struct {
 // capture, each side is looked for the start of a message.
 func New(env *app.Env, conn *exchange.Conn, midstream [2]bool) *Conn {
 	c := &Conn{env: env, conn: conn}
+	// Its other page, if new, is written before it is read, which costs one fault, not two.
+	c.heard = 0
 	for d, mid := range midstream {
 		if mid {
 			c.sides[d].state = lost
