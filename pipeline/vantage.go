@@ -288,7 +288,11 @@ func (w *waiting) set(s *candidate, messages []*exchange.StreamMessage) {
 		return
 	}
 	// The batch's memory is used again before the pair is given out.
-	p.Request.Body, p.Response.Body = bytes.Clone(p.Request.Body), bytes.Clone(p.Response.Body)
+	for _, m := range []*exchange.Message{&p.Request.Message, &p.Response.Message} {
+		if !m.Shared {
+			m.Body = bytes.Clone(m.Body)
+		}
+	}
 	w.pair = p
 	w.grow(int64(len(p.Request.Body)+len(p.Response.Body)) + 4<<10 + costOf(messages))
 }
