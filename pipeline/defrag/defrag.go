@@ -205,6 +205,19 @@ func New[C any](o Options) *Table[C] {
 	}
 }
 
+// note counts a fragment by what became of it.
+func (c *Counts) note(s Status) {
+	c.Fragments++
+	switch s {
+	case Held:
+		c.Held++
+	case Complete:
+		c.Complete++
+	default:
+		c.Dropped++
+	}
+}
+
 // Counts returns what t saw so far.
 func (t *Table[C]) Counts() Counts {
 	c := t.counts
@@ -218,15 +231,7 @@ func (t *Table[C]) Counts() Counts {
 func (t *Table[C]) Add(now int64, k Key, f Fragment, c C) (Datagram[C], Status) {
 	t.expire(now)
 	out, status := t.add(now, k, &f, c)
-	t.counts.Fragments++
-	switch status {
-	case Held:
-		t.counts.Held++
-	case Complete:
-		t.counts.Complete++
-	default:
-		t.counts.Dropped++
-	}
+	t.counts.note(status)
 	return out, status
 }
 

@@ -76,15 +76,7 @@ func (t *Numbered[C]) Counts() Counts {
 func (t *Numbered[C]) Add(now int64, k Key, p Piece, c C) (Datagram[C], Status) {
 	t.expire(now)
 	out, status := t.add(now, k, &p, c)
-	t.counts.Fragments++
-	switch status {
-	case Held:
-		t.counts.Held++
-	case Complete:
-		t.counts.Complete++
-	default:
-		t.counts.Dropped++
-	}
+	t.counts.note(status)
 	return out, status
 }
 
