@@ -201,8 +201,25 @@ func fileError(name string, err error) error {
 
 // notCapture describes a file that no format wants.
 func notCapture(head []byte, compression string) error {
+	err := unknownFormat(head, compression)
+	if isHexDump(head) {
+		return &hexDumpError{err}
+	}
+	return err
+}
+
+func unknownFormat(head []byte, compression string) error {
 	if len(head) == 0 && compression == "" {
 		return errors.New("file is empty")
+	}
+	if what := unreadKind(head); what != "" {
+		return fmt.Errorf("captures of %s are not read; write it anew with tshark -r FILE -w FILE.pcapng", what)
+	}
+	if what := otherKind(head); what != "" {
+		if compression != "" {
+			return fmt.Errorf("not a capture: inside %s it is %s", compression, what)
+		}
+		return fmt.Errorf("not a capture: it is %s", what)
 	}
 	if compression != "" {
 		return fmt.Errorf("not a capture: inside %s it begins with %q", compression, head[:min(len(head), 8)])

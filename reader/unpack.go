@@ -10,6 +10,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"recap/reader/sniffer"
 )
 
 // compression is one way in which a capture may be packed.
@@ -27,7 +29,13 @@ var compressions = []compression{
 	{"xz", hasPrefix("\xfd7zXZ\x00"), openXZ},
 	{"bzip2", isBzip2, openBzip2},
 	{"lz4", isLZ4, openLZ4},
+	{"sniffer", sniffer.Packed, openSniffer},
 	{"zstd", isZstd, openZstd}, // also anything that begins with a frame to be skipped
+}
+
+// openSniffer unpacks the captures of Sniffers for DOS, which bring a compression of their own.
+func openSniffer(r *bufio.Reader, _ *Options, _ func(error)) (io.ReadCloser, error) {
+	return sniffer.Unpack(r), nil
 }
 
 func hasPrefix(magic string) func([]byte) bool {

@@ -5,19 +5,28 @@ package all
 import (
 	"slices"
 
+	"recap/reader/blf"
 	"recap/reader/commview"
 	"recap/reader/erf"
+	"recap/reader/eyesdn"
 	"recap/reader/fiveviews"
 	"recap/reader/format"
+	"recap/reader/i4b"
+	"recap/reader/iptrace"
 	"recap/reader/lanalyzer"
 	"recap/reader/netmon"
 	"recap/reader/nettl"
 	"recap/reader/netxray"
+	"recap/reader/nstrace"
 	"recap/reader/observer"
 	"recap/reader/pcap"
 	"recap/reader/pcapng"
+	"recap/reader/peek"
+	"recap/reader/pppdump"
+	"recap/reader/radcom"
 	"recap/reader/sniffer"
 	"recap/reader/snoop"
+	"recap/reader/textdump"
 	"recap/reader/visual"
 )
 
@@ -34,8 +43,17 @@ func Formats() []format.Format {
 		nettl.Format,
 		visual.Format,
 		fiveviews.Format,
+		nstrace.Format,
+		iptrace.Format,
+		peek.Tagged,
+		blf.Format,
+		eyesdn.Format,
+		radcom.Format,
 		lanalyzer.Format, // two bytes only
-	}, commview.Formats(), []format.Format{ // no magic number
+	}, textdump.Formats(), commview.Formats(), []format.Format{ // no magic number
+		peek.Classic,
+		pppdump.Format,
+		i4b.Format,
 		erf.Format,
 	})
 }

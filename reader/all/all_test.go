@@ -3,6 +3,7 @@ package all_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,6 +64,7 @@ func TestFormatsOfWireshark(t *testing.T) {
 		{"5views", "5views", 1},
 		{"commview-ncf", "commview-ncf", 1},
 		{"commview-ncfx", "commview-ncfx", 1},
+		{"k12text", "k12text", 0},
 		{"lanalyzer", "lanalyzer", 0},
 		{"nettl", "nettl", 1},
 		{"ngsniffer", "sniffer-4.0", 840},
@@ -91,6 +93,42 @@ func TestFormatsOfWireshark(t *testing.T) {
 			}
 			onlyOne(t, file, tt.to)
 		})
+	}
+}
+
+// A compressed file of a Sniffer for DOS is unpacked on the way.
+func TestPackedSniffer(t *testing.T) {
+	plain, err := os.ReadFile(web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := sourcetest.Editcap(t, plain, "ngsniffer")
+	const header = 41
+	packed := append([]byte{}, file[:header]...)
+	packed[33] = 0
+	for rest := file[header:]; len(rest) > 0; {
+		n := min(len(rest), 30000) // blocks that are not compressed have a negative length
+		packed = append(binary.LittleEndian.AppendUint16(packed, uint16(-n)), rest[:n]...)
+		rest = rest[n:]
+	}
+	dir := t.TempDir()
+	for name, b := range map[string][]byte{"plain": file, "packed": packed, "cut": packed[:len(packed)-1000]} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, _ := packets(t, filepath.Join(dir, "plain"))
+	got, in := packets(t, filepath.Join(dir, "packed"))
+	if len(got) != len(want) || in.DamageCount != 0 || in.Compression != "sniffer" {
+		t.Errorf("%d of %d packets, compression %q, damage %v", len(got), len(want), in.Compression, in.Damage)
+	}
+	for i := range got {
+		if !bytes.Equal(got[i].Data, want[i].Data) || got[i].TimeNS != want[i].TimeNS {
+			t.Errorf("packet %d differs", i+1)
+		}
+	}
+	if cut, in := packets(t, filepath.Join(dir, "cut")); len(cut) == 0 || len(cut) >= len(want) || in.DamageCount == 0 {
+		t.Errorf("cut: %d of %d packets, damage %v", len(cut), len(want), in.Damage)
 	}
 }
 

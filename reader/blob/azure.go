@@ -130,9 +130,13 @@ func (s *Store) findSigned(ctx context.Context, u *url.URL) ([]Object, error) {
 
 // list returns the first blobs whose names begin with prefix; 0 is all of them.
 func (a *azureContainer) list(ctx context.Context, prefix string, most int) ([]Object, error) {
-	pager := a.c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
-	out, err := a.s.pages(ctx, most, func(ctx context.Context, _ string) (out []Object, next string, err error) {
-		page, err := pager.NextPage(ctx)
+	out, err := a.s.pages(ctx, most, func(ctx context.Context, next string) (out []Object, _ string, err error) {
+		// A pager that has failed once only repeats its error: each try takes a new one.
+		o := container.ListBlobsFlatOptions{Prefix: &prefix}
+		if next != "" {
+			o.Marker = &next
+		}
+		page, err := a.c.NewListBlobsFlatPager(&o).NextPage(ctx)
 		if err != nil {
 			return nil, "", azureError(err, 0)
 		}
@@ -141,10 +145,10 @@ func (a *azureContainer) list(ctx context.Context, prefix string, most int) ([]O
 				out = append(out, a.listed(*b.Name, b.Properties))
 			}
 		}
-		if pager.More() {
-			next = "more" // the pager knows where
+		if page.NextMarker == nil {
+			return out, "", nil
 		}
-		return out, next, nil
+		return out, *page.NextMarker, nil
 	})
 	slices.SortStableFunc(out, func(a, b Object) int { return strings.Compare(a.Name, b.Name) })
 	return out, err

@@ -49,7 +49,7 @@ func TestAzurite(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := random(6<<20 + 99)
-	for name, data := range map[string][]byte{"a.cap": []byte("one"), "dir/b.cap": []byte("two"), "dir/sub/c d.cap": []byte("three"), "dirx": []byte("four"), "big.cap": big, "empty": nil} {
+	for name, data := range map[string][]byte{"a.cap": []byte("one"), "dir/b.cap": []byte("two"), "dir/sub/c d.cap": []byte("three"), "dirx": []byte("four"), "big.cap": big, "empty": nil, "odd/q?m.cap": []byte("five"), "odd/qxm.cap": []byte("six"), "odd/a[b": []byte("seven"), "odd/h#h%2F.cap": []byte("eight")} {
 		if _, err := client.UploadBuffer(ctx, "caps", name, data, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +63,12 @@ func TestAzurite(t *testing.T) {
 		{"azblob://caps/di", "dir/b.cap=two dir/sub/c d.cap=three dirx=four"},
 		{"azblob://caps/dir/*.cap", "dir/b.cap=two"},
 		{"azblob://caps/empty", "empty="},
+		{"azblob://caps/odd", "odd/a[b=seven odd/h#h%2F.cap=eight odd/q?m.cap=five odd/qxm.cap=six"},
+		{"azblob://caps/odd/q?m.cap", "odd/q?m.cap=five"},
+		{"azblob://caps/odd/q?m.*", "odd/q?m.cap=five odd/qxm.cap=six"},
+		{"azblob://caps/odd/a[b", "odd/a[b=seven"},
+		{"azblob://caps/odd/h#h%2F.cap", "odd/h#h%2F.cap=eight"},
+		{"azblob://caps/odd/a[", "error: syntax error in pattern"},
 		{"azblob://caps/none", "error: no blob is there"},
 		{"azblob://nowhere/x", "error: server answers 404 Not Found (ContainerNotFound)"},
 	} {

@@ -47,7 +47,8 @@ type Options struct {
 	// Ahead bounds the memory of all ranges that are fetched ahead, in bytes; 0
 	// means 64 MiB.
 	Ahead int64
-	// Tries is how often a range may fail in a row without bringing a byte; 0 means 6.
+	// Tries is how often a range may fail in a row without bringing a byte,
+	// and twice as often where the service says that it is busy; 0 means 6.
 	Tries int
 	// Pause is the wait after the first failure, doubled after each further one up
 	// to 32 times; 0 means 250 ms.

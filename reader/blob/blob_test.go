@@ -201,7 +201,7 @@ func TestErrors(t *testing.T) {
 			return true
 		}, "server answers 403 Forbidden (AuthenticationFailed)", 0},
 		{"always busy", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool { w.WriteHeader(503); return true },
-			"server answers 503 Service Unavailable, and so 6 times", 0},
+			"server answers 503 Service Unavailable, and so 12 times", 0},
 		{"changed on the way", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
 			if n > 1 {
 				s.etag.Store(`"two"`)
@@ -335,6 +335,8 @@ func TestWatcherPath(t *testing.T) {
 		{"azblob://network-watcher-logs/" + up + "virtualmachines/vm1/2026/11/20/packetcapture_09_05_07_123.cap", "1234 rg  vm1 2026-11-20T09:05:07.123Z"},
 		{up + "virtualMachines/VM-2/y=2026/m=02/d=03/packetcapture_23_59_59_007.cap", "1234 rg  VM-2 2026-02-03T23:59:59.007Z"},
 		{up + "virtualmachinescalesets/set/virtualmachines/0/2026/11/20/packetCapture_09_05_07_123_1.cap?" + secret, "1234 rg set 0 2026-11-20T09:05:07.123Z"},
+		{"azblob://logs/" + up + "virtualmachines/q?m#1/2026/11/20/packetcapture_09_05_07_123.cap", "1234 rg  q?m#1 2026-11-20T09:05:07.123Z"},
+		{"https://a.blob.core.windows.net/logs/" + up + "virtualmachines/vm1/2026/11/20/packetcapture_09_05_07_123.cap?" + secret, "1234 rg  vm1 2026-11-20T09:05:07.123Z"},
 		{up + "virtualmachines/vm1/2026/02/30/packetcapture_09_05_07_123.cap", ""},
 		{up + "virtualmachines/vm1/2026/11/20/packetcapture_25_05_07_123.cap", ""},
 		{up + "virtualmachines/vm1/2026/11/20/other.cap", ""},

@@ -10,15 +10,14 @@ import (
 )
 
 // find lists a container whose names are shown behind base. An object of exactly the
-// name is that one; else everything below it as a directory; else everything that
-// begins so. A glob is matched against whole names.
+// name is that one, whatever characters it has; else everything below it as a directory;
+// else everything that begins so. A glob is matched against whole names.
 func (s *Store) find(ctx context.Context, c keeper, base, prefix string) ([]Object, error) {
 	glob, from := "", prefix
+	var badGlob error
 	if i := strings.IndexAny(prefix, "*?["); i >= 0 {
 		glob, from = prefix, prefix[:i]
-		if _, err := path.Match(glob, ""); err != nil {
-			return nil, err
-		}
+		_, badGlob = path.Match(glob, "")
 	}
 	all, err := c.list(ctx, from, 0)
 	if e, ok := errors.AsType[*statusError](err); ok && e.status == http.StatusForbidden && glob == "" && path.Base(prefix) != "." && !strings.HasSuffix(prefix, "/") {
@@ -41,6 +40,10 @@ func (s *Store) find(ctx context.Context, c keeper, base, prefix string) ([]Obje
 	found := true
 	switch {
 	case glob != "":
+		if one := keep(func(n string) bool { return n == prefix }); len(one) == 1 {
+			all, found = one, false // its name has a question mark, or the like
+			break
+		}
 		all = keep(func(n string) bool { ok, _ := path.Match(glob, n); return ok })
 	case prefix != "" && !strings.HasSuffix(prefix, "/"):
 		if one := keep(func(n string) bool { return n == prefix }); len(one) == 1 {
@@ -50,6 +53,9 @@ func (s *Store) find(ctx context.Context, c keeper, base, prefix string) ([]Obje
 		}
 	}
 	if len(all) == 0 {
+		if badGlob != nil {
+			return nil, badGlob
+		}
 		return nil, errors.New("no blob is there")
 	}
 	for i := range all {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -231,7 +232,7 @@ func (r *Reader) fetch(p *part, open *reply) {
 		if p.n > before {
 			failed = 0
 		}
-		if failed++; failed >= r.s.o.Tries || !temporary(err) {
+		if failed++; failed >= r.s.patience(err) || !temporary(err) {
 			p.err = r.s.gaveUp(err, failed)
 			break
 		}
@@ -333,7 +334,7 @@ func (r *Reader) readStream(b []byte) (int, error) {
 			return n, r.err
 		}
 		r.close()
-		if failed++; failed >= r.s.o.Tries || !temporary(err) {
+		if failed++; failed >= r.s.patience(err) || !temporary(err) {
 			r.err = r.s.gaveUp(withoutURL(err), failed)
 			return 0, r.err
 		}
@@ -378,13 +379,22 @@ func (s *Store) again(ctx context.Context, f func(context.Context) error) error 
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if failed++; failed >= s.o.Tries || !temporary(err) {
+		if failed++; failed >= s.patience(err) || !temporary(err) {
 			return s.gaveUp(err, failed)
 		}
 		if err := s.pause(ctx, failed); err != nil {
 			return err
 		}
 	}
+}
+
+// patience is how often something is tried that fails with err. A service that answers
+// that it is busy is there, and does so to whole accounts for a minute or longer.
+func (s *Store) patience(err error) int {
+	if e, ok := errors.AsType[*statusError](err); ok && (e.status == http.StatusServiceUnavailable || e.status == http.StatusTooManyRequests) {
+		return 2 * s.o.Tries
+	}
+	return s.o.Tries
 }
 
 // gaveUp says how often something was tried, if more than once.

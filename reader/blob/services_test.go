@@ -220,6 +220,15 @@ func TestUploadFaults(t *testing.T) {
 			if n := f.n.Load(); n < 4 {
 				t.Errorf("only %d requests", n)
 			}
+			listing := &flaky{every: 2, before: before}
+			listing.n.Store(1) // the first request fails
+			o.Client = &http.Client{Transport: listing}
+			if b, err = blob.NewStore(o).Bucket(t.Context(), s.base+"/faults"); err != nil {
+				t.Fatal(err)
+			}
+			if names, err := b.List(0); err != nil || !slices.Contains(names, name) {
+				t.Errorf("before %t: listed %q, error %v", before, names, err)
+			}
 		}
 		o := s.o
 		o.Tries = 2

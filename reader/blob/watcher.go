@@ -24,7 +24,10 @@ type WatcherPath struct {
 // ParseWatcherPath takes the name of a blob, or a URL, apart. ok is false where the
 // name does not tell machine and time.
 func ParseWatcherPath(name string) (p WatcherPath, ok bool) {
-	parts := strings.Split(SafeName(name), "/")
+	if strings.HasPrefix(name, schemeHTTP) {
+		name = SafeName(name)
+	} // elsewhere a question mark is part of a blob's name
+	parts := strings.Split(name, "/")
 	at := -1
 	for i := 0; i+1 < len(parts); i++ {
 		switch v := parts[i+1]; strings.ToLower(parts[i]) {

@@ -98,6 +98,19 @@ func (w *Window) Pad(n int) {
 	w.in.Padding += int64(n)
 }
 
+// Room returns n bytes for a packet that does not stand in the file as it is. They
+// live as long as the batch.
+func (w *Window) Room(n int) []byte {
+	b := w.Batch
+	if cap(b.Decoded)-len(b.Decoded) < n {
+		// Packets keep the memory that is replaced here.
+		b.Decoded = make([]byte, 0, max(n, len(b.Slab)/2))
+	}
+	at := len(b.Decoded)
+	b.Decoded = b.Decoded[:at+n]
+	return b.Decoded[at : at+n : at+n]
+}
+
 // Unpad turns n bytes that Pad passed into lost ones: something follows them.
 func (w *Window) Unpad(n int) {
 	w.in.Padding -= int64(n)

@@ -36,8 +36,18 @@ type Layout interface {
 	End(offset int64)
 }
 
+// A Pager is a [Layout] of files in pages, of which the ends may be left unused.
+type Pager interface {
+	// Rest returns how many bytes follow from offset on, in which no record stands if
+	// they are zero: up to the end of the page, 0 at its beginning.
+	Rest(offset int64) int
+}
+
 // NoBorder is the border of a file that is all records.
 const NoBorder = math.MaxInt64
+
+// NoSec is the time of a record that tells none; it is near every other.
+const NoSec = math.MinInt64
 
 // NoTables is embedded by layouts whose files hold nothing but records.
 type NoTables struct{}
@@ -50,9 +60,10 @@ func (NoTables) End(int64)          {}
 type Header struct {
 	Size  int   // bytes of the whole record; 0 if this can be none
 	Pad   int   // so many of them, at the end, hold nothing: the last record may lack them
-	Sec   int64 // time in seconds, to compare records by
+	Sec   int64 // time in seconds, to compare records by; NoSec if the record has none
 	Plain bool  // its fields confirm each other
 	Fits  bool  // all of it may be meant, as far as b shows: what searching goes by
+	Alone bool  // nothing confirms its size: where the file ends before it, it may be wrong
 }
 
 const (
@@ -74,6 +85,7 @@ type Records struct {
 	in     *packet.Input
 	file   int32
 	layout Layout
+	pages  Pager // the layout, if it is one
 	st     recordState
 
 	n           int64 // packets found
@@ -102,7 +114,8 @@ type lostRange struct {
 
 // NewRecords returns a parser for one file.
 func NewRecords(in *packet.Input, file int32, l Layout) *Records {
-	return &Records{in: in, file: file, layout: l}
+	pages, _ := l.(Pager)
+	return &Records{in: in, file: file, layout: l, pages: pages}
 }
 
 // span is the part of the window before the next border. last says that no
@@ -185,6 +198,13 @@ func (r *Records) records(w *Window) (need int) {
 	hs := r.layout.HeaderSize()
 	for {
 		b, last := r.span(w)
+		if n := r.unused(b, w.Offset()); n > 0 {
+			if n > len(b) && !last {
+				return n
+			}
+			w.Use(min(n, len(b)))
+			continue
+		}
 		if len(b) < hs {
 			return r.short(w, b, last, hs)
 		}
@@ -209,6 +229,28 @@ func (r *Records) records(w *Window) (need int) {
 		}
 		r.take(w, b[:min(size, len(b))], h.Sec)
 	}
+}
+
+// unused returns how many bytes at the beginning of b, which stands at offset, are the
+// unused end of a page, as far as b shows.
+func (r *Records) unused(b []byte, offset int64) int {
+	if r.pages == nil || len(b) == 0 || b[0] != 0 {
+		return 0
+	}
+	n := r.pages.Rest(offset)
+	if !allZero(b[:min(n, len(b))]) {
+		return 0
+	}
+	return n
+}
+
+// after returns where in b, which stands at offset, the next record begins behind the one
+// that ends at at; it may be beyond b.
+func (r *Records) after(b []byte, at int, offset int64) int {
+	if r.pages == nil || at >= len(b) {
+		return at
+	}
+	return at + r.unused(b[at:], offset+int64(at))
 }
 
 // short deals with a record of which the window holds only b.
@@ -238,23 +280,28 @@ func (r *Records) short(w *Window, b []byte, last bool, size int) (need int) {
 
 func (r *Records) take(w *Window, record []byte, sec int64) {
 	b := w.Batch
-	p := packet.Packet{FileIndex: r.file, Offset: w.Offset(), Number: r.n + 1, FileNum: r.n + 1}
-	if r.layout.Take(record, &p) {
+	// Filled in place: a packet of its own would be one allocation each.
+	b.Packets = append(b.Packets, packet.Packet{FileIndex: r.file, Offset: w.Offset(), Number: r.n + 1, FileNum: r.n + 1})
+	if last := len(b.Packets) - 1; r.layout.Take(record, &b.Packets[last]) {
 		r.n++
-		b.Packets = append(b.Packets, p)
+	} else {
+		b.Packets = b.Packets[:last]
+	}
+	w.Use(len(record))
+	if sec == NoSec {
+		return
 	}
 	if !r.seen {
 		r.seen, r.first = true, sec
 	}
 	r.last = sec
-	w.Use(len(record))
 }
 
 // look decides on the size of a record whose header leaves doubts: the size that
 // leads to a further record is right. ok is false where the header is worth nothing.
 func (r *Records) look(b []byte, h Header, last bool, offset int64) (size int, ok bool, need int) {
 	hs := r.layout.HeaderSize()
-	if next := h.Size; h.Fits && r.near(h.Sec, h.Sec) {
+	if next := r.after(b, h.Size, offset); h.Fits && r.near(h.Sec, h.Sec) {
 		switch {
 		case len(b) >= next+hs:
 			n := r.layout.Header(b[next:])
@@ -262,12 +309,12 @@ func (r *Records) look(b []byte, h Header, last bool, offset int64) (size int, o
 				return 0, false, next + n.Size // its end may tell that it is none
 			}
 			if n.Fits && r.near(n.Sec, h.Sec) || allZero(b[next:next+hs]) {
-				return next, true, 0
+				return h.Size, true, 0
 			}
 		case !last:
 			return 0, false, next + hs
-		case len(b) <= next:
-			return next, true, 0 // it ends the file, or is cut
+		case len(b) <= next && !(h.Alone && len(b) < h.Size):
+			return h.Size, true, 0 // it ends the file, or is cut
 		}
 	}
 	other := r.layout.Other(b)
@@ -280,7 +327,7 @@ func (r *Records) look(b []byte, h Header, last bool, offset int64) (size int, o
 		if n > len(b) {
 			return 0, false, n
 		}
-		ok, more := r.chain(b[n:], h.Sec, last)
+		ok, more := r.chain(b[n:], offset+int64(n), h.Sec, last)
 		switch {
 		case more > 0:
 			return 0, false, n + more
@@ -299,7 +346,7 @@ func (r *Records) look(b []byte, h Header, last bool, offset int64) (size int, o
 		return 0, false, 0
 	}
 	for at := 1; at < h.Size && at < len(b); at++ {
-		ok, more := r.chain(b[at:], h.Sec, last)
+		ok, more := r.chain(b[at:], offset+int64(at), h.Sec, last)
 		if more > 0 {
 			// The search starts anew, so it waits for enough to keep that linear.
 			return 0, false, max(at+more, len(b)+len(b)/2)
@@ -311,17 +358,23 @@ func (r *Records) look(b []byte, h Header, last bool, offset int64) (size int, o
 	return h.Size, true, 0
 }
 
-// chain looks whether consistent records stand at the start of b. It is sure after
+// chain looks whether consistent records stand at the start of b, which stands at
+// offset. It is sure after
 // recordChain of them, or where the last ends with the records or before
 // padding. A positive need says that it must see more.
-func (r *Records) chain(b []byte, sec int64, last bool) (ok bool, need int) {
+func (r *Records) chain(b []byte, offset, sec int64, last bool) (ok bool, need int) {
 	hs := r.layout.HeaderSize()
 	at, least := 0, 1
 	if hs < 16 {
 		least = 2 // so few bytes may fit by chance
 	}
 	for i := range recordChain {
+		if i > 0 {
+			at = r.after(b, at, offset)
+		}
 		switch {
+		case at > len(b) && last:
+			return i >= least, 0
 		case at == len(b) && last:
 			return i >= least, 0
 		case len(b)-at < hs && last:
@@ -335,7 +388,9 @@ func (r *Records) chain(b []byte, sec int64, last bool) (ok bool, need int) {
 		if !h.Fits || !r.near(h.Sec, sec) {
 			return false, 0
 		}
-		sec = h.Sec
+		if h.Sec != NoSec {
+			sec = h.Sec
+		}
 		if at += h.Size; at > len(b) {
 			if last {
 				return i >= least || at-h.Pad <= len(b), 0
@@ -349,8 +404,11 @@ func (r *Records) chain(b []byte, sec int64, last bool) (ok bool, need int) {
 // near compares times: with those of the file so far, or, before any, with each
 // other (sec 0 compares with nothing).
 func (r *Records) near(sec, before int64) bool {
+	if sec == NoSec {
+		return true
+	}
 	if !r.seen {
-		return before == 0 || dist(sec, before) <= recordNear
+		return before == 0 || before == NoSec || dist(sec, before) <= recordNear
 	}
 	return dist(sec, r.first) <= recordNear || dist(sec, r.last) <= recordNear
 }
@@ -376,7 +434,7 @@ func (r *Records) lose(w *Window, n int, why string) {
 func (r *Records) resync(w *Window) (need int) {
 	b, last := r.span(w)
 	for at := range b {
-		ok, more := r.chain(b[at:], 0, last)
+		ok, more := r.chain(b[at:], w.Offset()+int64(at), 0, last)
 		if more == 0 && !ok {
 			continue
 		}

@@ -73,6 +73,9 @@ type Batch struct {
 	// Slab is the memory most packets point into. Only the Source that fills the
 	// batch may use it.
 	Slab []byte
+	// Decoded is memory for packets that do not stand in the file as they are, used up
+	// to its length; it belongs to the Source like Slab.
+	Decoded []byte
 	// Parts are batches whose memory Packets of this batch point into too (a
 	// merge interleaves several files without copying).
 	Parts []*Batch
@@ -99,6 +102,7 @@ func (b *Batch) Release() {
 	}
 	b.Parts = b.Parts[:0]
 	b.Packets = b.Packets[:0]
+	b.Decoded = b.Decoded[:0]
 	if b.pool != nil {
 		b.pool.put(b)
 	}
@@ -153,6 +157,9 @@ func (p *Pool) put(b *Batch) {
 	// hostile length would be paid for by every later batch.
 	if cap(b.Slab) > 4*p.SlabSize {
 		return
+	}
+	if cap(b.Decoded) > 4*p.SlabSize {
+		b.Decoded = nil
 	}
 	b.Slab = b.Slab[:cap(b.Slab)]
 	p.mu.Lock()

@@ -301,20 +301,22 @@ func (p *parser) records(w *format.Window) (need int) {
 		}
 		ps = ps[:len(ps)+1]
 		data := pos + hl
-		ps[len(ps)-1] = packet.Packet{
-			Data:      slab[data : data+size : data+size],
-			TimeNS:    int64(r.sec)*1e9 + int64(r.frac)*p.v.unit,
-			Number:    n,
-			FileIndex: p.file,
-			FileNum:   n,
-			Offset:    offset + int64(pos-start),
-			Length:    r.len,
-			Link:      p.link,
-			BigEndian: p.big,
-			FCSLen:    p.fcs,
-		}
+		// Field by field: a literal is made elsewhere and copied in wider words than it
+		// was written in, for which the processor waits.
+		q := &ps[len(ps)-1]
+		*q = packet.Packet{}
+		q.Data = slab[data : data+size : data+size]
+		q.TimeNS = int64(r.sec)*1e9 + int64(r.frac)*p.v.unit
+		q.Number = n
+		q.FileIndex = p.file
+		q.FileNum = n
+		q.Offset = offset + int64(pos-start)
+		q.Length = r.len
+		q.Link = p.link
+		q.BigEndian = p.big
+		q.FCSLen = p.fcs
 		if hl >= 24 {
-			ps[len(ps)-1].Interface = p.iface(slab[pos+16:])
+			q.Interface = p.iface(slab[pos+16:])
 		}
 		pos += hl + size
 	}

@@ -1,5 +1,5 @@
 // Package sniffer reads the captures of Network General's Sniffer for DOS (files
-// .ENC, .TRC, .FDC, .SYC), as far as they are not compressed: little-endian, a
+// .ENC, .TRC, .FDC, .SYC), compressed or not: little-endian, a
 // sequence of records of which some hold frames.
 //
 // Sources: the record formats of the "Sniffer Network Analyzer Operations" manual,
@@ -53,7 +53,8 @@ const (
 	frame6Header = 34
 )
 
-// Format is the entry for the list of formats. Compressed files are none, nor those
+// Format is the entry for the list of formats. Compressed files become such by [Unpack];
+// none are those
 // of ATM, whose records are others.
 var Format = format.Format{
 	Name: "sniffer",

@@ -41,21 +41,55 @@ func Tshark(t *testing.T, f format.Format, file []byte) {
 	TsharkNamed(t, f, file, "file")
 }
 
-// TsharkNamed is [Tshark] for formats that tshark tells apart by the names of files.
-func TsharkNamed(t *testing.T, f format.Format, file []byte, name string) {
+// TsharkTail is [Tshark] for formats of which tshark counts the headers of records to the
+// packets: what a packet holds must end what tshark reads, and be as much shorter as on
+// the wire.
+func TsharkTail(t *testing.T, f format.Format, file []byte) {
 	t.Helper()
 	tool(t, "tshark")
-	name = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(name, file, 0o600); err != nil {
+	name := filepath.Join(t.TempDir(), "file")
+	WriteFile(t, name, file)
+	res := Read(f, bytes.NewReader(file), Options{})
+	want, data := tsharkFrames(t, name), tsharkBytes(t, name)
+	if len(res.Packets) != len(want) || len(data) != len(want) {
+		t.Fatalf("%d packets, tshark finds %d", len(res.Packets), len(want))
+	}
+	for i, p := range res.Packets {
+		header := len(data[i])/2 - len(p.Data)
+		got := fmt.Sprintf("%d.%09d\t%d\t%d", p.TimeNS/1e9, p.TimeNS%1e9, len(p.Data)+header, int(p.Length)+header)
+		if got != want[i] || !strings.HasSuffix(data[i], hex.EncodeToString(p.Data)) {
+			t.Errorf("packet %d: %q %x, tshark reads %q %s", i+1, got, p.Data, want[i], data[i])
+		}
+	}
+}
+
+// WriteFile writes a file of a test.
+func WriteFile(t testing.TB, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// tsharkFrames returns time, captured length and length of each packet as tshark reads them.
+func tsharkFrames(t *testing.T, name string) []string {
+	t.Helper()
 	cmd := exec.Command("tshark", "-n", "-r", name, "-T", "fields", "-e", "frame.time_epoch", "-e", "frame.cap_len", "-e", "frame.len")
 	cmd.Env = append(os.Environ(), "TZ=UTC")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("tshark: %v", err)
 	}
-	want := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// TsharkNamed is [Tshark] for formats that tshark tells apart by the names of files.
+func TsharkNamed(t *testing.T, f format.Format, file []byte, name string) {
+	t.Helper()
+	tool(t, "tshark")
+	name = filepath.Join(t.TempDir(), name)
+	WriteFile(t, name, file)
+	want := tsharkFrames(t, name)
 	res := Read(f, bytes.NewReader(file), Options{})
 	if len(res.Packets) != len(want) {
 		t.Fatalf("%d packets, tshark finds %d", len(res.Packets), len(want))

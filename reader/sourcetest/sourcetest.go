@@ -49,6 +49,7 @@ func Read(f format.Format, r io.Reader, o Options) Result {
 		}
 		// The next batch may use this memory at once.
 		clear(b.Slab)
+		clear(b.Decoded)
 		b.Release()
 	}
 }

@@ -1,0 +1,63 @@
+package reader
+
+import "bytes"
+
+// others are files that tools for captures open, or that lie beside captures, and that hold
+// no packets of a network.
+var others = []struct {
+	at    int
+	magic string
+	what  string
+}{
+	{0, "btsnoop\x00", "a log of Bluetooth HCI (btsnoop), which holds no network packets"},
+	{0, "#!rtpplay1.0 ", "an RTP dump (rtptools), which holds payloads without their packets"},
+	{0, "DLT\x01", "a log of AUTOSAR DLT, which holds no network packets"},
+	{0, "PML_", "a log of Process Monitor, which holds no network packets"},
+	{0, "LPKSHHRH", "a systemd journal, which holds no network packets"},
+	{0, "ElfFile\x00", "a Windows event log (EVTX), which holds no network packets"},
+	{0, ";$FILEVERSION=", "a trace of a CAN bus (PEAK), which holds no network packets"},
+	{0, "***BUSMASTER", "a trace of a CAN bus (BUSMASTER), which holds no network packets"},
+	{0, "#Format=4\r\n", "a trace of a sensor network (Daintree SNA), which holds no IP packets"},
+	{4, "ftyp", "an MP4 file"},
+	{0, "\x00\x00\x01\xba", "an MPEG program stream"},
+	{0, "ID3", "an MP3 file"},
+	{0, "\xff\xd8\xff", "a JPEG image"},
+	{0, "\x89PNG\r\n", "a PNG image"},
+	{0, "GIF8", "a GIF image"},
+	{0, "%PDF-", "a PDF document"},
+	{0, "PAR1", "a Parquet file"},
+	{0, "SQLite format 3\x00", "an SQLite database"},
+	{0, "PK\x03\x04", "a ZIP archive; unpack it first"},
+	{0, "7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"},
+	{0, "Rar!\x1a\x07", "a RAR archive; unpack it first"},
+	{257, "ustar", "a tar archive; unpack it first"},
+}
+
+// unread are captures of formats that are not read.
+var unread = []struct{ magic, what string }{
+	{"\x00\x00\x02\x00\x12\x05\x00\x10", "Tektronix K12 (rf5)"},
+}
+
+// unreadKind names the format of a capture that cannot be read, if it is known.
+func unreadKind(head []byte) string {
+	for _, u := range unread {
+		if bytes.HasPrefix(head, []byte(u.magic)) {
+			return u.what
+		}
+	}
+	return ""
+}
+
+// otherKind says what a file that begins with head is, if it is known and no capture.
+func otherKind(head []byte) string {
+	for _, o := range others {
+		if len(head) >= o.at && bytes.HasPrefix(head[o.at:], []byte(o.magic)) {
+			return o.what
+		}
+	}
+	// Packets of an MPEG transport stream have 188 bytes and begin with 0x47.
+	if len(head) > 2*188 && head[0] == 0x47 && head[188] == 0x47 && head[2*188] == 0x47 {
+		return "an MPEG transport stream, which holds no network packets"
+	}
+	return ""
+}
