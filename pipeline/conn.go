@@ -29,6 +29,7 @@ type conn struct {
 	pairs     int64
 	anomalies exchange.Anomalies
 	continues exchange.ID
+	tunnelled *exchange.Conn // what is known of TLS in a CONNECT tunnel; nil for none
 
 	// Other captures of the same conversation; see vantage.go.
 	sibling      *conn // next with the same addresses and ports
@@ -41,6 +42,8 @@ type conn struct {
 	copies       int64 // pairs that were found elsewhere too
 	seenAt       []place
 	taps         []tap
+	given        []given
+	began        int64 // clock at the first packet
 	aliases      []exchange.FlowKey
 
 	list       *list
@@ -50,7 +53,7 @@ type conn struct {
 }
 
 func newConn(p *partition, s *decap.Segment, side int) *conn {
-	c := &conn{origin: newOrigin(s, side), part: p}
+	c := &conn{origin: newOrigin(s, side), part: p, began: s.Clock}
 	if s.Info&decap.Further != 0 {
 		c.first.Offset = int64(s.Seq) + 1 // tells it from one that the same packet began
 	}
@@ -69,12 +72,12 @@ func newConn(p *partition, s *decap.Segment, side int) *conn {
 
 // segment takes the next packet.
 func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
-	c.last = packet.Pos{Number: s.Number, TimeNS: s.TimeNS}
+	c.last.Number, c.last.TimeNS = s.Number, s.TimeNS
 	c.clock = s.Clock
 	if s.Info&decap.Further != 0 {
 		c.further++
 	}
-	app.AddOddities(&c.anomalies, at)
+	app.AddOddities(&c.anomalies, &at)
 	c.tcp.Halves[side].WireBytes += int64(s.Wire)
 	if c.tcp.Segment(&c.part.env, s, side, at, c) {
 		c.part.w.health.copies.add(s.Number, int64(len(s.Payload())))
@@ -109,11 +112,11 @@ func (c *conn) reason() app.EndReason {
 	return app.EndCapture
 }
 
-// connCost is about what a connection takes beside buffers, bytes.
-const connCost = 1500
+// connCost is about what a connection takes beside buffers, its places in the maps included, bytes.
+const connCost = 2560
 
 func (c *conn) memory() int64 {
-	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
+	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + int64(len(c.given))*givenCost + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
 	for i := range c.detect {
 		if f := c.detect[i].frames; f != nil {
 			n += f.Memory()
@@ -264,7 +267,7 @@ func (c *conn) row(reason app.EndReason, at packet.Pos) {
 	}
 	c.anomalies.Each(func(a exchange.Anomaly) { w.anomalies[a]++ })
 	f := &exchange.Flow{
-		Conn: c.info, Protocol: protocol, CloseReason: reason.String(), Continues: c.continues,
+		Conn: c.told(), Protocol: protocol, CloseReason: reason.String(), Continues: c.continues,
 		FirstNS: c.first.TimeNS, LastNS: c.last.TimeNS, FirstPacket: c.first.Number, LastPacket: c.last.Number,
 		Handshake: c.tcp.Halves[0].SYN() || c.tcp.Halves[1].SYN(),
 		Anomalies: c.anomalies, Pairs: c.pairs, Vantages: c.vantages(), Completed: at.Number,
@@ -294,6 +297,17 @@ func (c *conn) row(reason app.EndReason, at packet.Pos) {
 	w.res.flows = append(w.res.flows, f)
 }
 
+// told is what the row says of the connection: of one that carries TLS in a CONNECT tunnel
+// also what that TLS shows, which is not of the pairs outside.
+func (c *conn) told() *exchange.Conn {
+	if c.tunnelled == nil || c.tunnelled.TLS == nil || c.info.TLS != nil {
+		return c.info
+	}
+	both := *c.info
+	both.TLS = c.tunnelled.TLS
+	return &both
+}
+
 // both reports whether packets of both directions were seen.
 func (c *conn) both() bool {
 	return c.tcp.Halves[0].Packets > 0 && c.tcp.Halves[1].Packets > 0
@@ -318,7 +332,11 @@ func (c *conn) speak(client int) {
 	}
 	env := c.part.w.env
 	env.Emit, env.Message, env.Upgrade = c.emit, c.message, c.upgrade
-	c.parser = http1.New(&env, c.info, mid)
+	p := http1.New(&env, c.info, mid)
+	if d := &c.detect[client]; d.passed {
+		p.Passed(d.acked)
+	}
+	c.parser = p
 }
 
 // emit adds what the connection knows to a finished pair.

@@ -94,6 +94,9 @@ func TestTLSInsideCONNECT(t *testing.T) {
 	if len(sealed.pairs) != 1 || sealed.stats.Ledger.Payload[exchange.BytesTLS] == 0 {
 		t.Errorf("without keys there are %d pairs:\n%s", len(sealed.pairs), sealed)
 	}
+	if f := sealed.flows[0]; f.Conn.TLS == nil || f.Conn.TLS.SNI != "in.example" || f.Conn.TLS.JA4 == "" || f.Protocol != "http/1" || sealed.pairs[0].Conn.TLS != nil {
+		t.Errorf("the connection's row has %+v", f.Conn)
+	}
 	opt.Keys = new(rtls.Keys)
 	opt.Keys.Add([]byte(keyLog))
 	open := extract(t, capture, opt, 0)

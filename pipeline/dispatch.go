@@ -45,6 +45,7 @@ type work struct {
 type dealt struct {
 	cum  int64 // captured bytes of the whole capture up to it
 	at   uint32
+	slot uint8 // of the connection, in partition.recent
 	part uint8
 }
 
@@ -70,9 +71,10 @@ func (w *work) room() *decap.Segment {
 func (w *work) add(cum int64) {
 	at := len(w.segs)
 	w.segs = w.segs[:at+1]
-	part := partitionOf(&w.segs[at].Key)
+	h := spread(&w.segs[at].Key)
+	part := partitionOfHash(h)
 	k := int(part) % len(w.lists)
-	w.lists[k] = append(w.lists[k], dealt{cum, uint32(at), part})
+	w.lists[k] = append(w.lists[k], dealt{cum, uint32(at), slotOf(h), part})
 }
 
 // names are those of inputs and interfaces, as far as they are known.
@@ -274,11 +276,18 @@ func (d *dispatcher) look() {
 	d.names = n
 }
 
-// partitionOf spreads connections over the partitions by the innermost addresses
-// and ports. Tunnels stay out of it, so that copies of a conversation taken at two
-// places meet in one partition. The function is fixed: which connections share a
-// memory budget must not change from run to run.
-func partitionOf(k *exchange.FlowKey) uint8 {
+// partitionOf returns the partition of a connection. Tunnels stay out of it, so that
+// copies of a conversation taken at two places meet in one partition. The function is
+// fixed: which connections share a memory budget must not change from run to run.
+func partitionOf(k *exchange.FlowKey) uint8 { return partitionOfHash(spread(k)) }
+
+func partitionOfHash(h uint64) uint8 { return uint8((h >> 7) % partitions) }
+
+// slotOf returns where in [partition.recent] a connection stands.
+func slotOf(h uint64) uint8 { return uint8(h >> 16) }
+
+// spread hashes the innermost addresses and ports.
+func spread(k *exchange.FlowKey) uint64 {
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f
 	le := binary.LittleEndian
 	h := uint64(k.LoPort)<<16 | uint64(k.HiPort)
@@ -286,5 +295,5 @@ func partitionOf(k *exchange.FlowKey) uint8 {
 	h = (h ^ h>>29 ^ le.Uint64(k.Hi[8:])) * m2
 	h = (h ^ h>>31 ^ le.Uint64(k.Lo[:8])) * m1
 	h = (h ^ h>>29 ^ le.Uint64(k.Hi[:8])) * m2
-	return uint8(((h ^ h>>32) >> 7) % partitions)
+	return h ^ h>>32
 }

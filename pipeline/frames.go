@@ -87,6 +87,8 @@ func (c *conn) join(last bool) {
 		mid[side] = c.joined(side)
 		if len(d.buf) > 0 && http2.MayAnswer(d.buf) {
 			client, found = 1-side, found+1
+			// Without the client's preface, it need not be the first that the server sent.
+			mid[side] = !c.tcp.Halves[side].SYN() && !c.tcp.Halves[1-side].SYN()
 		}
 		if f := d.frames; f != nil && f.Found() {
 			found++
@@ -131,6 +133,7 @@ func (c *conn) upgrade(env *app.Env, info *exchange.Conn, u app.Upgrade) app.Par
 	}
 	// Pairs refer to info, which must not change; those inside have one that tells of TLS.
 	inside := *info
+	c.tunnelled = &inside
 	return tls.New(env, &inside, &c.part.keys, [2]bool{}, func(env *app.Env, conn *exchange.Conn, protocol string, mid [2]bool) app.Parser {
 		switch protocol {
 		case tls.HTTP1:

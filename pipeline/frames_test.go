@@ -321,6 +321,11 @@ func TestHTTP2IsFound(t *testing.T) {
 			ok(s, 1)
 			return rup + windows(c) + "\n" + rdown + windows(s) + "\n" + rup + get(c, 3) + " " + windows(c) + "\n" + rdown + ok(s, 3)
 		}, `partial GET /3 200 "body 3" hpack_unknown midstream`},
+		{"in the middle, where the server happens to begin with SETTINGS", func(c, s *side) string {
+			get(c, 1)
+			ok(s, 1)
+			return down + settings(s) + "\n" + up + windows(c) + "\n" + up + get(c, 3) + "\n" + down + ok(s, 3) + " " + windows(s)
+		}, `partial GET /3 200 "body 3" hpack_unknown midstream`},
 		{"in the middle, with only one side captured", func(c, s *side) string {
 			ok(s, 1)
 			return down + windows(s) + "\n" + down + ok(s, 3) + "\n" + down + ok(s, 5)

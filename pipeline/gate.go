@@ -40,7 +40,7 @@ func (g *gate) give(n int64) {
 
 // memoryOf returns the bytes that keeping b keeps.
 func memoryOf(b *packet.Batch) int64 {
-	n := int64(cap(b.Slab))
+	n := int64(cap(b.Slab) + cap(b.Decoded))
 	for _, p := range b.Parts {
 		n += memoryOf(p)
 	}

@@ -93,7 +93,7 @@ func TestMemoryStaysInBounds(t *testing.T) {
 		w.res = &result{arena: &arena{pool: w.arenas}}
 		part := w.parts[partitionOf(&s.Key)]
 		w.hist.At(int64(n) * 1000)
-		part.segment(&s)
+		part.segment(&s, slotOf(spread(&s.Key)))
 		if part.used > part.budget {
 			t.Fatalf("packet %d: %d bytes are used of %d", n, part.used, part.budget)
 		}

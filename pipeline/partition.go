@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"math"
+
 	"recap/pipeline/app"
 	"recap/pipeline/decap"
 	"recap/pipeline/exchange"
@@ -13,8 +15,9 @@ import (
 type partition struct {
 	w      *worker
 	flows  map[exchange.FlowKey]*conn
-	live   list // least recently used first
-	closed list // closed connections, by deadline
+	recent [recentConns]*conn // of flows those that were asked for last
+	live   list               // least recently used first
+	closed list               // closed connections, by deadline
 	used   int64
 	budget int64
 	// tuples are the connections by addresses and ports alone, linked by conn.sibling.
@@ -32,6 +35,9 @@ type partition struct {
 	next    int
 }
 
+// recentConns is how many connections at most are found without a look into the map.
+const recentConns = math.MaxUint8 + 1
+
 // maxEvicted bounds partition.evicted.
 const maxEvicted = 4096
 
@@ -46,23 +52,23 @@ func newPartition(w *worker, opt *resolved) *partition {
 	}
 }
 
-// segment takes the next segment of the partition.
-func (p *partition) segment(s *decap.Segment) {
+// segment takes the next segment of the partition, whose connection has the slot.
+func (p *partition) segment(s *decap.Segment, slot uint8) {
 	w := p.w
-	at := packet.Pos{Number: s.Number, TimeNS: s.TimeNS, FileIndex: s.FileIndex, Acked: packet.NoOffset}
-	at.FragmentConflict = s.Info&decap.FragmentConflict != 0
+	at := &w.now
+	at.Number, at.TimeNS, at.FileIndex, at.Acked, at.Offset = s.Number, s.TimeNS, s.FileIndex, packet.NoOffset, 0
+	at.FragmentConflict, at.BadChecksum = s.Info&decap.FragmentConflict != 0, false
 	if w.opt.checksums && !s.IsUDP() {
 		ok, offload := s.ChecksumOK()
 		at.BadChecksum = !ok && !offload
 	}
-	w.now = at
 	w.stack(s.Stack)
 	w.ledger.payload += int64(len(s.Payload()))
 	if p.quic.oldest != nil {
-		p.idleQUIC(s.Clock, at)
+		p.idleQUIC(s.Clock, *at)
 	}
 	for c := p.closed.first; c != nil && c.deadline < s.Clock; c = p.closed.first {
-		p.finish(c, c.reason(), at)
+		p.finish(c, c.reason(), *at)
 	}
 	p.ripen(s.Clock)
 	side := 0
@@ -70,24 +76,34 @@ func (p *partition) segment(s *decap.Segment) {
 		side = 1
 	}
 	if s.IsUDP() {
-		p.datagram(s, side, at)
+		p.datagram(s, side, *at)
 		return
 	}
-	c := p.flows[s.Key]
+	c := p.find(&s.Key, slot)
 	if c == nil {
 		c = p.open(s, side)
 	} else if c.tcp.Reuses(s, side) {
 		old := c
-		p.finish(old, app.EndReused, at)
+		p.finish(old, app.EndReused, *at)
 		c = p.open(s, side)
 		c.tcp.Reborn(&old.tcp, s, side)
 		c.anomalies.Add(exchange.AnomalyPortReuse)
 	}
-	c.segment(s, side, at)
+	c.segment(s, side, *at)
 	p.charge(c)
 	if p.used > p.budget {
-		p.shrink(c, nil, at)
+		p.shrink(c, nil, *at)
 	}
+}
+
+// find returns the connection with that key, nil for none.
+func (p *partition) find(k *exchange.FlowKey, slot uint8) *conn {
+	r := &p.recent[slot]
+	if c := *r; c != nil && c.key == *k {
+		return c
+	}
+	*r = p.flows[*k]
+	return *r
 }
 
 // open begins a connection.
@@ -196,6 +212,7 @@ func (p *partition) finish(c *conn, reason app.EndReason, at packet.Pos) {
 	at.BadChecksum, at.FragmentConflict = false, false
 	c.finish(reason, at)
 	delete(p.flows, c.key)
+	p.recent[slotOf(spread(&c.key))] = nil
 	for _, k := range c.aliases {
 		delete(p.flows, k)
 	}

@@ -119,7 +119,7 @@ func (p *partition) openQUIC(s *decap.Segment, side int, begins bool) *quicConn 
 // datagram takes the next packet.
 func (c *quicConn) datagram(s *decap.Segment, side int, at packet.Pos) {
 	c.last, c.clock = at, s.Clock
-	app.AddOddities(&c.anomalies, at)
+	app.AddOddities(&c.anomalies, &at)
 	b := s.Payload()
 	f := &c.sides[side]
 	f.Packets++

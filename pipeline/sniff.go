@@ -14,6 +14,8 @@ type detector struct {
 	buf    []byte // the beginning of what may become a start line
 	parts  []part // of buf
 	inside bool   // bytes have passed that were something else: a message need not begin here
+	passed bool   // and more of them than a keep-alive probe has
+	acked  int64  // what of the other stream had been received when the last of them was sent
 	gapped bool   // bytes are missing
 	gap    gap    // the first of these places, and the length of all
 	frames *http2.Finder
@@ -24,6 +26,11 @@ type gap struct {
 	at     packet.Pos
 	n      int64 // bytes; -1 for an unknown number
 	reason string
+}
+
+// behind returns a detector that knows only of what has passed.
+func (d *detector) behind() detector {
+	return detector{inside: d.inside, passed: d.passed, acked: d.acked}
 }
 
 // miss notes a hole of n bytes.
@@ -68,7 +75,7 @@ func (c *conn) sniff(side int, at packet.Pos, b []byte) {
 		c.noFrames(d)
 		c.noFrames(other)
 		early, mine := *other, *d
-		*d, *other = detector{inside: d.inside}, detector{inside: other.inside}
+		*d, *other = d.behind(), other.behind()
 		c.speak(client)
 		c.tell(1-side, &early)
 		c.tell(side, &mine)
@@ -85,8 +92,14 @@ func (c *conn) sniff(side int, at packet.Pos, b []byte) {
 		d.parts = append(d.parts, part{at, len(b)})
 	default:
 		c.name(all)
-		held := len(d.buf) > 0
+		held, n, last := len(d.buf) > 0, len(b), at
+		if held {
+			n, last = len(d.buf), d.parts[len(d.parts)-1].at
+		}
 		c.giveUp(d)
+		if n > 1 { // a single byte is a keep-alive probe (RFC 9293, section 3.8.4)
+			d.passed, d.acked = true, last.Acked
+		}
 		if held { // what was kept back was the beginning of nothing; b may be that of something
 			c.sniff(side, at, b)
 			return
@@ -140,7 +153,7 @@ func (c *conn) name(b []byte) {
 // giveUp counts what d has kept back as another protocol.
 func (c *conn) giveUp(d *detector) {
 	c.other += int64(len(d.buf))
-	*d = detector{inside: true, gapped: d.gapped, gap: d.gap, frames: d.frames}
+	*d = detector{inside: true, passed: d.passed, acked: d.acked, gapped: d.gapped, gap: d.gap, frames: d.frames}
 }
 
 // tell gives the parser the hole that was there before it was.

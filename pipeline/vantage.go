@@ -167,6 +167,7 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) {
 func (c *conn) holdPair(p *exchange.Pair) bool {
 	messages, early := c.streams.messagesOf(p.ID)
 	if c.company == nil {
+		c.remember(p)
 		c.alone(p, nil)
 		return false
 	}
@@ -181,6 +182,11 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 			continue
 		}
 		kin = true
+		if c.repeats(d, p) {
+			c.copies++
+			c.part.w.recycle(p)
+			return true
+		}
 		w, how := s.among(d)
 		switch how {
 		case same:
@@ -199,6 +205,7 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 		}
 	}
 	if !kin {
+		c.remember(p)
 		c.alone(p, messages)
 		return false
 	}

@@ -85,6 +85,44 @@ func TestCopiesOfAConversation(t *testing.T) {
 	}
 }
 
+// A tap may be so late that the other has shown whole pairs before its first packet comes.
+func TestCopiesBehindWholePairs(t *testing.T) {
+	one := func(tunnel, body string, pairs int) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, "handshake off\n")
+		n := 0
+		line := func(words string) {
+			n++
+			fmt.Fprintf(&b, "%s %s ipid=%d flow=%s @100us\n", words, tunnel, n, tunnel)
+		}
+		const client, server = "10.0.0.1:4000 > 10.0.0.2:80 ", "10.0.0.2:80 > 10.0.0.1:4000 "
+		line(client + "syn")
+		line(server + "synack")
+		line(client + "ack")
+		for i := range pairs {
+			line(fmt.Sprintf(`%s"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"`, client, i))
+			line(fmt.Sprintf(`%s"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%s"`, server, body))
+		}
+		return b.String()
+	}
+	for _, tt := range []struct {
+		name, capture string
+		pairs, flows  int
+	}{
+		{"the same conversation", one("vxlan=1", "abc", 3) + one("vxlan=2", "abc", 3), 3, 1},
+		{"it goes on at the second tap", one("vxlan=1", "abc", 2) + one("vxlan=2", "abc", 3), 3, 2},
+		{"another one with the same numbers", one("vxlan=1", "abc", 3) + one("vxlan=2", "xyz", 3), 6, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := extract(t, pcaptest.Build(t, tt.capture), full, 0)
+			if len(f.pairs) != tt.pairs || len(f.flows) != tt.flows {
+				t.Errorf("%d pairs, %d flows, want %d and %d:\n%s", len(f.pairs), len(f.flows), tt.pairs, tt.flows, f)
+			}
+			count(t, tt.capture, f)
+		})
+	}
+}
+
 // count checks that a reading which only counts counts what the full one found.
 func count(t *testing.T, capture string, f *found) {
 	t.Helper()

@@ -144,6 +144,59 @@ func TestPairsComeBackFromTheWire(t *testing.T) {
 	}
 }
 
+// A joinEnv notes which events share a request.
+type joinEnv struct {
+	targettest.Env
+	joined map[uint64]uint64
+}
+
+func (e *joinEnv) Joined(response, request uint64) { e.joined[response] = request }
+
+// With upgrades, both halves of each come back: the 101, and the response of stream 1 to
+// the same request.
+func TestUpgradesComeBackFromTheWire(t *testing.T) {
+	pairs, _ := readPairs(t, open(t, filepath.Join("..", "testdata", "captures", "h2c.pcap")))
+	for _, decoded := range []bool{false, true} {
+		events := schedule(pairs, 2)
+		env := &joinEnv{joined: map[uint64]uint64{}}
+		name := filepath.Join(t.TempDir(), "replay.pcap")
+		target, err := file.Open(t.Context(), &url.URL{Scheme: "file", Path: name},
+			file.Options{Options: wire.Options{Upgrade: true, Decoded: decoded, Timestamps: decoded}}, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayTo(t, target, events)
+		if got := len(env.SentOrder()); got != len(events) || len(env.joined) != 4 {
+			t.Fatalf("sent %d of %d events, %d of them joined, want 4", got, len(events), len(env.joined))
+		}
+		got, _ := readPairs(t, open(t, name))
+		back := map[uint64]bool{}
+		for _, g := range got {
+			q, qErr := replay.ParseMarker(replay.FindMarker(g.Request.Headers))
+			s, sErr := replay.ParseMarker(replay.FindMarker(g.Response.Headers))
+			if qErr != nil || sErr != nil {
+				t.Fatalf("markers of %s: %v, %v", g.Request.Target, qErr, sErr)
+			}
+			want := s.Seq
+			if of, ok := env.joined[s.Seq]; ok {
+				want = of
+			}
+			if q.Seq != want || back[s.Seq] {
+				t.Errorf("the response of #%d came to #%d, want #%d; before: %t", s.Seq, q.Seq, want, back[s.Seq])
+			}
+			back[s.Seq] = true
+			p := events[s.Seq].Pair
+			if g.Response.Status != p.Response.Status || string(g.Response.Body) != string(p.Response.Body) ||
+				string(g.Request.Body) != string(p.Request.Body) || g.Request.Target != p.Request.Target {
+				t.Errorf("#%d came back as %d with %d bytes, want %d with %d", s.Seq, g.Response.Status, len(g.Response.Body), p.Response.Status, len(p.Response.Body))
+			}
+		}
+		if len(back) != len(events) {
+			t.Errorf("%d of %d pairs came back", len(back), len(events))
+		}
+	}
+}
+
 // The keep-alives of long pauses take nothing away.
 func TestSlowPairsComeBackFromTheWire(t *testing.T) {
 	events := schedule(slow(t), 2)

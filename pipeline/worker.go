@@ -116,7 +116,7 @@ func (w *worker) do(job *work) {
 			views = w.know(views, l.at)
 		}
 		w.hist.At(l.cum)
-		w.parts[l.part].segment(&job.segs[l.at])
+		w.parts[l.part].segment(&job.segs[l.at], l.slot)
 	}
 	w.know(views, math.MaxUint32)
 	if job.sparse {

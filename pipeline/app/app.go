@@ -42,7 +42,7 @@ var endNames = [...]string{"fin", "rst", "end_of_capture", "reused", "evicted", 
 func (r EndReason) String() string { return endNames[r] }
 
 // AddOddities adds what is odd about the packet at at.
-func AddOddities(a *exchange.Anomalies, at packet.Pos) {
+func AddOddities(a *exchange.Anomalies, at *packet.Pos) {
 	if at.BadChecksum {
 		a.Add(exchange.AnomalyBadChecksum)
 	}

@@ -127,7 +127,10 @@ type Conn struct {
 	Anomalies exchange.Anomalies
 	Reset     bool // a RST was seen
 	started   bool
-	reuse     bool // a SYN with another number came while the connection was open
+	oneSided  bool  // one side was waited for and has sent nothing
+	opening   uint8 // packets for which nothing is delivered yet
+	opened    int64 // clock at the first of them
+	reuse     bool  // a SYN with another number came while the connection was open
 	reuseSide uint8
 	reuseSeq  uint32
 }
@@ -151,10 +154,10 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		return false
 	}
 	if s.Flags&decap.SYN != 0 && s.Flags&decap.ACK == 0 {
-		if h.syn && h.isn == s.Seq {
-			return false // retransmitted
+		if h.syn && h.isn == s.Seq || h.ready && !c.Done() && h.before(s.Seq+1) {
+			return false // retransmitted, or captured behind what followed it
 		}
-		if c.Done() || h.closed && !p.seen { // of one side alone, its own end is all there is to see
+		if c.Done() || h.fin >= 0 && !p.seen { // of one side alone, its own end is all there is to see
 			return true
 		}
 		if h.off == 0 && p.off == 0 && h.q.len() == 0 && p.q.len() == 0 {
@@ -168,6 +171,9 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		(c.Done() || h.seen && !p.seen && !h.before(s.Seq+1)) {
 		return true // a reordered or one-sided handshake of the next connection
 	}
+	if len(s.Payload()) > 0 && s.Flags&(decap.SYN|decap.RST) == 0 && c.foreign(s, h, p) {
+		return true // the handshake of the next connection is lost, or late
+	}
 	if c.reuse {
 		const both = decap.SYN | decap.ACK
 		if int(c.reuseSide) != side && s.Flags&both == both && s.Ack == c.reuseSeq+1 {
@@ -180,6 +186,19 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		}
 	}
 	return false
+}
+
+// foreign reports whether data that h sends after both sides have ended is none of this
+// connection's: it is numbered, or acknowledges, as nothing that was said.
+func (c *Conn) foreign(s *decap.Segment, h, p *Half) bool {
+	if !c.Done() && !(h.closed && !p.seen) {
+		return false
+	}
+	if d := diff(s.Seq, h.next); d < -h.off-maxWindow || d > maxWindow {
+		return true
+	}
+	d := diff(s.Ack, p.next)
+	return s.Flags&decap.ACK != 0 && p.ready && (d < -p.off-maxWindow || d > max(0, p.acked-p.off)+maxWindow)
 }
 
 // before reports whether a stream that began at seq may be the one of which h has seen
@@ -212,6 +231,10 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 	if !c.started {
 		c.started = true
 		c.Halves[0].fin, c.Halves[1].fin = -1, -1
+	} else if c.opening > 0 {
+		if c.opening--; s.Clock-c.opened > openingTime {
+			c.opening = 0
+		}
 	}
 	x, p := &c.Halves[side], &c.Halves[1-side]
 	payload := s.Payload()
@@ -227,6 +250,7 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 	if duplicate {
 		x.DuplicatePacket++
 	}
+	first := !x.seen || c.opening > 0
 	x.seen = true
 	x.leavePrint(s, n)
 
@@ -242,7 +266,10 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 	} else if !x.ready {
 		// The capture begins inside the connection.
 		x.next, x.ready, x.guessed = seq, true, n == 0
+		c.opening, c.opened = openingPackets, s.Clock
 		c.Anomalies.Add(exchange.AnomalyMidstream)
+	} else if first && x.off == 0 && x.isn == 0 && diff(seq, x.next) < -1 && x.before(seq) {
+		rebase(x, p, seq) // acknowledged by what was captured before it
 	}
 	if s.Flags&decap.ACK != 0 {
 		c.takeACK(e, p, s)
@@ -317,27 +344,6 @@ func (c *Conn) isCopy(x *Half, s *decap.Segment, n int64) bool {
 	return false
 }
 
-// takeSYN notes where side x begins. It reports whether the SYN belongs to the connection.
-func (c *Conn) takeSYN(x, p *Half, s *decap.Segment) bool {
-	switch {
-	case !x.ready || x.off == 0 && x.q.len() == 0 && !x.syn:
-		x.next = s.Seq + 1
-	case x.syn && x.isn == s.Seq:
-		return true // retransmitted
-	case x.off == 0 && x.q.len() == 0:
-		x.next = s.Seq + 1 // sent again with another number before anything was said
-	default:
-		c.Anomalies.Add(exchange.AnomalyOutOfWindow)
-		return false
-	}
-	x.isn, x.syn, x.ready, x.guessed, x.fin = s.Seq, true, true, false, -1
-	if s.Flags&decap.ACK != 0 && p.off == 0 && p.q.len() == 0 && (!p.ready || p.next != s.Ack) {
-		// The SYN/ACK tells which of several SYNs was taken (Ptacek and Newsham 1998).
-		p.next, p.isn, p.ready, p.guessed = s.Ack, s.Ack-1, true, false
-	}
-	return true
-}
-
 // takeACK notes what the peer's half p has had acknowledged.
 func (c *Conn) takeACK(e *Env, p *Half, s *decap.Segment) {
 	if !p.ready {
@@ -403,13 +409,13 @@ func (c *Conn) payload(e *Env, s *decap.Segment, side int, off int64, at packet.
 	if s.Flags&decap.ACK != 0 && p.ready {
 		at.Acked = p.off + diff(s.Ack, p.next)
 	}
-	if p.seen {
+	if p.seen || !c.oneSided {
 		if hold = at.Acked; hold > p.off+e.MaxSpan {
 			hold = packet.NoOffset // acknowledges what cannot be: not to be waited for
 		}
 	}
-	if off == x.off && x.q.len() == 0 && p.reached(hold) {
-		c.deliver(e, side, at, b, cut, why, h)
+	if off == x.off && x.q.len() == 0 && !c.waits(p, hold) {
+		c.deliver(e, side, &at, b, cut, why, h)
 		return
 	}
 	if off > x.off {
@@ -422,20 +428,33 @@ func (c *Conn) payload(e *Env, s *decap.Segment, side int, off int64, at packet.
 // sequence number, but is no data.
 func (h *Half) reached(off int64) bool { return off <= h.off || h.fin >= 0 && h.off >= h.fin }
 
+// waits reports whether what was sent with knowledge of p's stream up to hold has to
+// wait for that. A side that has sent nothing yet is waited for once: its packets may
+// come later in the capture than the answers to them, or not at all.
+func (c *Conn) waits(p *Half, hold int64) bool {
+	if c.opening > 0 {
+		return true
+	}
+	if !p.seen {
+		return !c.oneSided && hold != packet.NoOffset
+	}
+	return !p.reached(hold)
+}
+
 // deliver hands bytes at the stream's end to the handler, and what was cut behind them.
-func (c *Conn) deliver(e *Env, side int, at packet.Pos, b []byte, cut int64, why cutReason, h Handler) {
+func (c *Conn) deliver(e *Env, side int, at *packet.Pos, b []byte, cut int64, why cutReason, h Handler) {
 	x := &c.Halves[side]
 	if len(b) > 0 {
-		x.hist = e.Hist.add(x.hist, x.off, b)
 		at.Offset = x.off
+		x.hist = e.Hist.add(x.hist, x.off, b)
 		x.off += int64(len(b))
 		x.next += uint32(len(b))
 		x.DeliveredBytes += int64(len(b))
 		x.StreamBytes += int64(len(b))
-		h.Data(side, at, b)
+		h.Data(side, *at, b)
 	}
 	if cut > 0 {
-		c.gap(side, at, cut, why, h)
+		c.gap(side, *at, cut, why, h)
 	}
 }
 

@@ -110,8 +110,11 @@ func TestStreams(t *testing.T) {
 			{side: server, off: 700, ack: 90, data: "xyz"}, {off: 90, ack: 703, data: "abc"},
 		}, want: `s"xyz" c"abc"`, anomalies: "midstream"},
 		{name: "older bytes than the first of a capture that begins inside", midstream: true, packets: []ev{
+			{off: 90, data: "def"}, {off: 93, data: "ghi", wait: 0.1}, {off: 87, data: "abcdef"}, {off: 80, data: "0123456"}, {off: 96, data: "jkl"},
+		}, want: `c"defghijkl"`, anomalies: "midstream"},
+		{name: "older bytes soon after the first of a capture that begins inside", midstream: true, packets: []ev{
 			{off: 90, data: "def"}, {off: 87, data: "abcdef"}, {off: 80, data: "0123456"}, {off: 93, data: "ghi"},
-		}, want: `c"defghi"`, anomalies: "midstream"},
+		}, want: `c"0123456abcdefghi"`, anomalies: "midstream"},
 		{name: "one direction only", packets: []ev{
 			{ack: 10, data: "abc"}, {off: 3, ack: 90, data: "def"},
 		}, want: `c"abcdef"`, midstream: true, anomalies: "midstream"},

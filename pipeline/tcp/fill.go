@@ -115,7 +115,7 @@ func (c *Conn) Fill(e *Env, side int, data []byte, at packet.Pos, h Handler) {
 	x := &c.Halves[side]
 	x.Filled += int64(len(data))
 	at.Acked = packet.NoOffset
-	c.deliver(e, side, at, bytes.Clone(data), 0, notCut, h)
+	c.deliver(e, side, &at, bytes.Clone(data), 0, notCut, h)
 	c.drain(e, at, h)
 }
 

@@ -69,8 +69,14 @@ func (h *History) add(prev, off int64, data []byte) int64 {
 	if h.first == 0 {
 		h.first = 1
 	}
-	h.entries = append(h.entries, histEntry{prev: prev, off: off, cum: h.now, data: data})
-	return h.first + int64(len(h.entries)) - 1
+	n := len(h.entries)
+	if n == cap(h.entries) {
+		h.entries = append(h.entries, histEntry{})
+	}
+	h.entries = h.entries[:n+1]
+	e := &h.entries[n] // field by field, for speed: see reader/pcap
+	e.prev, e.off, e.cum, e.data = prev, off, h.now, data
+	return h.first + int64(n)
 }
 
 // compare holds data, which claims offset off, against what was delivered. It

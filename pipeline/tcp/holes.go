@@ -13,7 +13,7 @@ func (c *Conn) drain(e *Env, at packet.Pos, h Handler) {
 			x, p := &c.Halves[side], &c.Halves[1-side]
 			for x.q.len() > 0 {
 				k := x.q.at(0)
-				if k.off > x.off || p.seen && !p.reached(k.hold) {
+				if k.off > x.off || c.waits(p, k.hold) {
 					break
 				}
 				x.q.remove(0)
@@ -25,7 +25,8 @@ func (c *Conn) drain(e *Env, at packet.Pos, h Handler) {
 					data, cut = r.data, r.cut
 				}
 				if len(data) > 0 || cut > 0 {
-					c.deliver(e, side, k.at, data, cut, k.why, h)
+					came := k.at
+					c.deliver(e, side, &came, data, cut, k.why, h)
 				}
 				moved = true
 			}
@@ -52,7 +53,7 @@ func (c *Conn) due(side int) int64 {
 		to = min(x.fin, x.acked)
 	}
 	if p.q.len() > 0 && to < 0 {
-		if k := p.q.at(0); k.off <= p.off && !x.reached(k.hold) {
+		if k := p.q.at(0); k.off <= p.off && c.waits(x, k.hold) {
 			to = k.hold
 			if x.q.len() > 0 {
 				to = min(to, x.q.at(0).off)
@@ -75,6 +76,10 @@ func (c *Conn) stall(e *Env, clock int64, at packet.Pos, h Handler) {
 			return
 		}
 		if x.stalled != 0 && clock-(x.stalled-1) > e.Hold {
+			if !x.seen {
+				c.oneSided = true
+				c.drain(e, at, h)
+			}
 			for to := c.due(side); to >= 0 && x.off < x.mark && c.pass(e, side, to, at, h); {
 				to = c.due(side)
 			}
@@ -105,6 +110,7 @@ func (c *Conn) pass(e *Env, side int, to int64, at packet.Pos, h Handler) bool {
 
 // GiveUp gives up the first hole of each side, so that memory comes free.
 func (c *Conn) GiveUp(e *Env, at packet.Pos, h Handler) {
+	c.opening = 0
 	for side := range c.Halves {
 		x := &c.Halves[side]
 		if x.q.len() > 0 {
@@ -129,6 +135,8 @@ func (c *Conn) Flush(e *Env, at packet.Pos, h Handler) {
 	if !c.started {
 		return
 	}
+	c.opening = 0
+	c.oneSided = c.oneSided || !c.Halves[0].seen || !c.Halves[1].seen
 	c.drain(e, at, h)
 	for {
 		moved := false

@@ -44,7 +44,7 @@ func (d *Decoder) Guess(out *Store, value string, body []byte, lim Limits) Guess
 // guessLayer undoes one coding of body, and names it; "" is none.
 func (d *Decoder) guessLayer(value string, body []byte, lim Limits) (name string, next []byte, bad bool) {
 	lim.Out = min(lim.Out, maxGuess)
-	if bytes.HasPrefix(body, []byte("\x1f\x8b\x08")) {
+	if bytes.HasPrefix(body, GzipMagic) {
 		if next, bad, ok := d.looseGzip(body, lim.Out); ok {
 			return "gzip", next, bad
 		}
@@ -79,32 +79,51 @@ func squeeze(v string) string {
 // Fields of a gzip header (RFC 1952, section 2.3.1).
 const (
 	gzipHeader  = 10
+	gzipTrailer = 8
 	gzipHCRC    = 1 << 1
 	gzipExtra   = 1 << 2
 	gzipName    = 1 << 3
 	gzipComment = 1 << 4
 )
 
-// looseGzip undoes one gzip member as a lenient reader does: reserved flags, the
-// header's checksum and what stands behind the data do not matter. bad says that the
-// trailer is wrong or missing; ok, that the deflate data ends where it should.
+// looseGzip undoes gzip members as a lenient reader does: reserved flags, the header's
+// checksum and what stands behind the data do not matter. bad says that a trailer is
+// wrong or missing; ok, that the deflate data of the first ends where it should.
 func (d *Decoder) looseGzip(body []byte, limit int64) (out []byte, bad, ok bool) {
+	for n := 0; ; n++ {
+		one, t := d.looseMember(body, limit-int64(len(out)))
+		if t == nil {
+			return out, true, n > 0
+		}
+		out = append(out, one...)
+		bad = bad || len(t) < gzipTrailer || binary.LittleEndian.Uint32(t) != crc32.ChecksumIEEE(one) || binary.LittleEndian.Uint32(t[4:]) != uint32(len(one))
+		if len(t) <= gzipTrailer {
+			return out, bad, true
+		}
+		body = t[gzipTrailer:]
+	}
+}
+
+// looseMember undoes the gzip member that body begins with. t is what stands behind its
+// data; nil where there is no member, it is not whole, or it is over the limit.
+func (d *Decoder) looseMember(body []byte, limit int64) (out, t []byte) {
+	if !bytes.HasPrefix(body, GzipMagic) {
+		return nil, nil
+	}
 	data := gzipData(body)
 	if data == nil {
-		return nil, false, false
+		return nil, nil
 	}
 	src := bytes.NewReader(data)
 	r, err := d.Inflate(src, nil)
 	if err != nil {
-		return nil, false, false
+		return nil, nil
 	}
 	out, err = io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil || int64(len(out)) > limit {
-		return nil, false, false
+		return nil, nil
 	}
-	t := data[len(data)-src.Len():]
-	bad = len(t) != 8 || binary.LittleEndian.Uint32(t) != crc32.ChecksumIEEE(out) || binary.LittleEndian.Uint32(t[4:]) != uint32(len(out))
-	return out, bad, true
+	return out, data[len(data)-src.Len() : len(data) : len(data)]
 }
 
 // gzipData returns what stands behind the header of a gzip member; nil where the
@@ -142,12 +161,15 @@ func gzipData(b []byte) []byte {
 // TrailerOnly reports whether a body that value says to be gzip, and that did not decode,
 // holds all its data and lacks no more than the trailer.
 func (d *Decoder) TrailerOnly(value string, body []byte, lim Limits) bool {
-	if list := List(value); len(list) != 1 || !slices.Contains(gzipNames, list[0]) || !bytes.HasPrefix(body, []byte("\x1f\x8b\x08")) {
+	if list := List(value); len(list) != 1 || !slices.Contains(gzipNames, list[0]) || !bytes.HasPrefix(body, GzipMagic) {
 		return false
 	}
 	_, _, ok := d.looseGzip(body, lim.Out)
 	return ok
 }
+
+// GzipMagic is what a gzip member begins with, deflate being its method.
+var GzipMagic = []byte("\x1f\x8b\x08")
 
 var gzipNames = []string{"gzip", "x-gzip"}
 

@@ -22,6 +22,8 @@ type alt struct {
 	sha  hash.Hash // of those seen; nil where the stored body will tell
 	kept []byte    // of what raw was given: the beginning
 	most int64     // of kept
+	lead []byte    // body before what raw was given, of chunks that all read alike
+	crlf bool      // lines of chunks end in CRLF only
 
 	meta *meta                // of the message, once it has ended
 	out  *exchange.AltFraming // what the message has of it by then
@@ -44,12 +46,24 @@ func (c *Conn) otherwise(d exchange.Dir, s *side, framing string, want int64) {
 	s.alt = a
 }
 
+// otherLines notes that another reader may cut the chunks from stream offset from on in
+// another way: to it, lines end in CRLF only.
+func (c *Conn) otherLines(s *side, from int64) {
+	a := &alt{most: max(0, c.env.Limits.Body), crlf: true, sha: sha256.New(), lead: bytes.Clone(s.store.Data)}
+	a.Framing, a.BodySize, a.Next = exchange.FramingChunked, -1, -1
+	if s.bodyAt < 0 || !s.store.Whole() {
+		return // what came before is not known
+	}
+	a.seen = from - s.bodyAt
+	s.alt = a
+}
+
 // memory is what a holds, bytes.
 func (a *alt) memory() int64 {
 	if a == nil {
 		return 0
 	}
-	return grown(len(a.kept))
+	return grown(len(a.kept) + len(a.lead))
 }
 
 // raw hands on bytes of the body as they are on the wire, chunk framing included.
@@ -83,7 +97,9 @@ func (c *Conn) endAlt(d exchange.Dir, s *side, bad bool) {
 	}
 	switch {
 	case a.Framing == exchange.FramingChunked:
-		if body, n, ok := dechunk(bytesSeen); ok && !bad {
+		a.want = -1
+		if body, n, ok := dechunk(bytesSeen, a.crlf); ok && !bad {
+			body = append(a.lead, body...)
 			a.BodySize, a.BodySHA256, a.Hashed, a.want = int64(len(body)), sha256.Sum256(body), true, int64(n)
 			a.Body = body
 		}
@@ -99,7 +115,9 @@ func (c *Conn) endAlt(d exchange.Dir, s *side, bad bool) {
 		a.begin(bytesSeen, s.store.Size, whole)
 	}
 	if n := a.want; n >= 0 && n < beyond && s.bodyAt >= 0 {
-		a.Next = s.bodyAt + n
+		if a.Next = s.bodyAt + n; a.Framing == exchange.FramingChunked {
+			a.Next += a.seen // before what dechunk read
+		}
 		if whole && n < int64(len(bytesSeen)) {
 			a.StartLines = startLines(d, bytesSeen[n:], s.pair)
 		}
@@ -224,10 +242,19 @@ func skipHead(b []byte) (length int64, rest []byte) {
 	return length, b
 }
 
+// chunkLine returns the chunk line that b begins with. Where crlf is set, it ends in CRLF
+// only: a LF inside it belongs to an extension.
+func chunkLine(b []byte, crlf bool) (line, rest []byte) {
+	if i := bytes.Index(b, crlfMark); crlf && i >= 0 && bytes.IndexByte(b[:i], ';') >= 0 {
+		return b[:i+2], b[i+2:]
+	}
+	return nextLine(b)
+}
+
 // dechunk reads b as a chunked body, leniently. n is where it ends; ok is false where it does not.
-func dechunk(b []byte) (body []byte, n int, ok bool) {
+func dechunk(b []byte, crlf bool) (body []byte, n int, ok bool) {
 	for all := len(b); ; {
-		line, rest := nextLine(b)
+		line, rest := chunkLine(b, crlf)
 		size, isSize, _ := chunkNumber(line)
 		switch {
 		case !isSize || len(rest) == 0 && !bytes.HasSuffix(line, []byte("\n")):

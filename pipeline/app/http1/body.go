@@ -2,8 +2,8 @@ package http1
 
 import (
 	"bytes"
-	"strings"
 
+	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
@@ -36,7 +36,7 @@ func (c *Conn) beginBody(s *side, st state, length int64) {
 }
 
 // counted takes bytes of a body of known length or of a chunk.
-func (c *Conn) counted(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) counted(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	n := min(int64(len(b)), s.remain)
 	c.touch(s, at)
 	c.tally.HTTP += n
@@ -66,19 +66,13 @@ func (c *Conn) bodyData(s *side, b []byte) {
 		s.stream.Write(b)
 		s.store.Write(b)
 	case s.coded && s.store.Size+int64(len(b)) > streamFrom:
-		lim := &c.env.Limits
-		s.stream = coding.NewStream(max(0, lim.Body), lim.Hash, s.msg.ContentEncoding, c.codingLimits())
+		s.stream = c.env.Stream(s.msg.ContentEncoding)
 		s.stream.Write(s.store.Data)
 		s.stream.Write(b)
 		s.store.Write(b)
 	default:
 		s.store.Write(b)
 	}
-}
-
-func (c *Conn) codingLimits() coding.Limits {
-	lim := &c.env.Limits
-	return coding.Limits{Out: lim.Decode, Layers: lim.DecodeLayers, ZstdWindow: lim.ZstdWindow}
 }
 
 // bodyGap notes a hole of n bytes in a body (n < 0: unknown).
@@ -117,11 +111,15 @@ func (c *Conn) endBody(d exchange.Dir, s *side, bad, now bool) {
 	defer c.giveBack(s)
 	c.endAlt(d, s, bad)
 	m.BodyWireSize = s.wire
-	whole := !bad && len(m.Gaps) == 0
-	if s.coded && strings.IndexByte(m.ContentEncoding, ',') > 0 && len(coding.List(m.ContentEncoding)) > 1 {
-		s.pair.Anomalies.Add(exchange.AnomalyStackedCoding)
+	if s.wire > 0 && s.pair.Response.Status == 205 && m == &s.pair.Response.Message { // RFC 9110, section 15.3.6
+		s.pair.Anomalies.Add(exchange.AnomalyUnexpectedBody)
 	}
-	if !s.coded && whole && c.undeclared(s, now) {
+	whole := !bad && len(m.Gaps) == 0
+	if s.coded {
+		app.NameCodings(&s.pair.Anomalies, m.ContentEncoding)
+	}
+	if out := c.undeclared(s, whole); out != nil {
+		c.keepBody(s, out, now)
 	} else if !c.memoized(s, whole) {
 		if !s.coded {
 			m.BodySize = s.wire
@@ -175,14 +173,19 @@ func gapBytes(m *exchange.Message) (n int64) {
 	return n
 }
 
-// decodeBody undoes the content coding of the body.
+// undeclared undoes codings of a body whose head names none; nil is none undone.
+func (c *Conn) undeclared(s *side, whole bool) *coding.Store {
+	if s.coded || !whole {
+		return nil
+	}
+	return c.env.Undeclared(s.msg, &s.pair.Anomalies, &s.store, s.framing.claims)
+}
+
+// decodeBody undoes the content codings of the body.
 func (c *Conn) decodeBody(s *side, whole, now bool) {
-	m := s.msg
-	lim := &c.env.Limits
-	var out *coding.Store
-	var how coding.Outcome
+	b := app.Coded{Message: s.msg, Anomalies: &s.pair.Anomalies, Sent: &s.store, Space: &c.out, Wire: s.wire, Whole: whole, Key: s.key}
 	if s.stream != nil {
-		out, how = s.stream.Finish()
+		b.Out, b.How = s.stream.Finish()
 		s.stream = nil
 	} else {
 		c.out.Reset()
@@ -193,58 +196,8 @@ func (c *Conn) decodeBody(s *side, whole, now bool) {
 			c.env.Buffers.Put(c.out.Data)
 			c.out.Data = nil
 		}()
-		c.out.Limit, c.out.Hash = max(0, lim.Body), lim.Hash
-		out = &c.out
-		if s.store.Size == 0 {
-			how = coding.Decoded // no body, no coding
-		} else {
-			how = c.env.Decoder.Decode(out, m.ContentEncoding, s.store.Data, c.codingLimits())
-		}
 	}
-	plain := how
-	if whole && how != coding.Decoded && s.store.Whole() {
-		out, how = c.corrected(s, out, how)
-	}
-	a := &s.pair.Anomalies
-	switch how {
-	case coding.Decoded:
-	case coding.BadTrailer:
-		if whole {
-			a.Add(exchange.AnomalyGzipBadTrailer)
-		}
-	case coding.Broken:
-		if whole {
-			a.Add(exchange.AnomalyDecodeError)
-		}
-	default:
-		// Nothing sensible came out: the coded original is kept.
-		switch how {
-		case coding.Limit:
-			a.Add(exchange.AnomalyDecodeLimit)
-		default:
-			if whole {
-				a.Add(exchange.AnomalyCEMismatch)
-			}
-		}
-		m.BodySize = s.wire
-		if whole && s.store.Whole() && lim.Hash {
-			s.store.Hash = true
-			m.BodySHA256, m.Hashed = s.store.Sum()
-		}
-		if max(0, lim.Body) < int64(len(s.store.Data)) {
-			s.store.Data = s.store.Data[:max(0, lim.Body)]
-		}
-		c.keepBody(s, &s.store, now)
-		return
-	}
-	m.BodySize = out.Size
-	if whole {
-		m.BodySHA256, m.Hashed = out.Sum()
-		if plain == coding.Decoded && m.Hashed && out.Whole() {
-			c.env.Memo.Put(s.key, m.ContentEncoding, s.store.Data, out.Data, m.BodySHA256)
-		}
-	}
-	c.keepBody(s, out, now)
+	c.keepBody(s, c.env.Undo(&b), now)
 }
 
 // keepBody gives the message its body: the stored bytes of st.
@@ -266,7 +219,7 @@ func (c *Conn) keepBody(s *side, st *coding.Store, now bool) {
 }
 
 // done ends the message being read; bad says that it is not whole.
-func (c *Conn) done(d exchange.Dir, s *side, at packet.Pos, bad bool) {
+func (c *Conn) done(d exchange.Dir, s *side, at *packet.Pos, bad bool) {
 	m := s.meta
 	now := d == exchange.ToClient && (m.reqDone || !m.pair.Request.Present) || d == exchange.ToServer && m.respDone
 	c.endBody(d, s, bad, now)

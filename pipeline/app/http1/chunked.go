@@ -28,7 +28,7 @@ func (s *side) takeLine(b []byte) (line, rest []byte) {
 }
 
 // chunkSize reads a chunk size line (RFC 9112, section 7.1).
-func (c *Conn) chunkSize(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) chunkSize(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	c.touch(s, at)
 	held := len(s.part)
 	line, rest := s.takeLine(b)
@@ -48,6 +48,9 @@ func (c *Conn) chunkSize(d exchange.Dir, s *side, at packet.Pos, b []byte) []byt
 		return all
 	}
 	s.probed = true
+	if ok && n > 0 && !bytes.HasSuffix(line, crlfMark) && s.alt == nil && bytes.IndexByte(line, ';') >= 0 {
+		c.otherLines(s, at.Offset-int64(held))
+	}
 	s.raw(line)
 	c.noteChunkLine(s, line, n, clean)
 	switch {
@@ -64,7 +67,7 @@ func (c *Conn) chunkSize(d exchange.Dir, s *side, at packet.Pos, b []byte) []byt
 		s.junked = 0
 		s.state, s.remain = inChunk, n
 		if !bytes.HasSuffix(line, crlfMark) {
-			s.state = inChunkPeek
+			s.state, s.extended = inChunkPeek, bytes.IndexByte(line, ';') >= 0
 		}
 	}
 	return rest
@@ -82,6 +85,8 @@ func (c *Conn) noteChunkLine(s *side, line []byte, n int64, clean bool) {
 	}
 	if bytes.IndexByte(line, ';') >= 0 {
 		a.Add(exchange.AnomalyChunkExtension)
+	} else if t := trimEOL(line); isBlank(t[len(t)-1]) {
+		a.Add(exchange.AnomalyBadChunkLine) // blanks stand before extensions only
 	}
 	if line[0] == '0' && (n > 0 || len(line) > 1 && line[1] == '0') {
 		a.Add(exchange.AnomalyChunkSizeZeros)
@@ -96,6 +101,9 @@ const maxPeek = 64 << 10
 func (c *Conn) chunkPeek(s *side, b []byte, last bool) []byte {
 	n := s.remain
 	k := int64(1) // length of that line end
+	if s.extended && len(b) > 0 && !isEOL(b[0]) {
+		return c.extensionPeek(s, b, last)
+	}
 	switch {
 	case len(b) == 0 || !isEOL(b[0]) || n > maxPeek:
 		s.state = inChunk
@@ -117,10 +125,38 @@ func (c *Conn) chunkPeek(s *side, b []byte, last bool) []byte {
 	return b[k:]
 }
 
+// maxLFExtension bounds what may follow a LF inside a chunk extension, bytes.
+const maxLFExtension = 256
+
+// extensionPeek decides where a chunk begins whose extension holds a LF without CR: behind
+// it, as most readers have it, unless the data do not end there and do so behind the CRLF
+// at which others find the end of the line, or did in a chunk before.
+func (c *Conn) extensionPeek(s *side, b []byte, last bool) []byte {
+	n, size := s.remain, int64(len(b))
+	i := bytes.Index(b[:min(len(b), maxLFExtension)], crlfMark)
+	k := int64(i + len(crlfMark))
+	switch {
+	case n > maxPeek, size > n && isEOL(b[n]) && !s.skips:
+	case !last && (i < 0 && len(b) < maxLFExtension || i >= 0 && size <= n+k):
+		s.part = b
+		return nil
+	case i >= 0 && size > n+k && isEOL(b[n+k]):
+		s.state, s.skips = inChunk, true
+		if s.alt != nil {
+			s.alt.crlf = false // the other reading is the usual one
+		}
+		c.tally.HTTP += k
+		s.raw(b[:k])
+		return b[k:]
+	}
+	s.state = inChunk
+	return b
+}
+
 func isEOL(c byte) bool { return c == '\r' || c == '\n' }
 
 // badChunk ends a message whose chunks cannot be told apart any more.
-func (c *Conn) badChunk(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) badChunk(d exchange.Dir, s *side, at *packet.Pos) {
 	s.pair.Anomalies.Add(exchange.AnomalyBadChunkLine)
 	c.done(d, s, at, true)
 	c.outOfStep(d, s)
@@ -204,7 +240,7 @@ func unhex(c byte) (byte, bool) {
 }
 
 // chunkEnd takes the line end behind a chunk.
-func (c *Conn) chunkEnd(s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) chunkEnd(s *side, at *packet.Pos, b []byte) []byte {
 	c.touch(s, at)
 	switch {
 	case b[0] == '\n':
@@ -231,7 +267,7 @@ func (c *Conn) chunkEnd(s *side, at packet.Pos, b []byte) []byte {
 }
 
 // trailer takes the trailer section up to its empty line (RFC 9112, section 7.1.2).
-func (c *Conn) trailer(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) trailer(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	c.touch(s, at)
 	line, rest := s.takeLine(b)
 	c.tally.HTTP += int64(len(b) - len(rest))

@@ -5,6 +5,8 @@
 package http1
 
 import (
+	"math"
+
 	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
 	"recap/pipeline/app/sse"
@@ -30,6 +32,7 @@ const (
 	inBoundary               // behind one of several announced lengths
 	inChunkPeek              // behind a chunk size that ended in LF, at CR LF
 	opening                  // at what may become the start of a response
+	refused                  // at a body that the server has not waited for, and that may not come
 )
 
 // side is what is known of one direction.
@@ -47,34 +50,37 @@ type side struct {
 	remain  int64  // bytes to come of the body or chunk
 	part    []byte // of a chunk line or trailer that is split over segments
 
-	store   coding.Store // the body as sent
-	room    int64        // what store got at first
-	wire    int64        // all of it, holes included
-	coded   bool         // the body is to be decoded
-	holed   bool         // a coded body has a hole: nothing behind it can be decoded
-	stream  *coding.Stream
-	events  *sse.Reader // of a response of text/event-stream
-	key     uint64      // of the body in the memo
-	framing framing
-	alt     *alt   // the other reading of an ambiguous message; nil for none
-	after   *alt   // that of an earlier one, whose body goes on behind the message
-	from    int64  // stream offset of the message
-	bodyAt  int64  // and of its body
-	probed  bool   // the chunks were looked at before
-	skips   bool   // line ends stand between chunk sizes and data
-	junked  int    // lines of junk before chunk sizes
-	eatCR   bool   // a CR behind the head belongs to it
-	pending bool   // the head may have ended: the next byte tells
-	rest    []byte // what was taken for the head and is not
-	stray   stray
-	heldAt  int64 // stream offset behind part, while the next bytes decide
+	store    coding.Store // the body as sent
+	room     int64        // what store got at first
+	wire     int64        // all of it, holes included
+	coded    bool         // the body is to be decoded
+	holed    bool         // a coded body has a hole: nothing behind it can be decoded
+	stream   *coding.Stream
+	events   *sse.Reader // of a response of text/event-stream
+	key      uint64      // of the body in the memo
+	framing  framing
+	alt      *alt   // the other reading of an ambiguous message; nil for none
+	after    *alt   // that of an earlier one, whose body goes on behind the message
+	from     int64  // stream offset of the message
+	bodyAt   int64  // and of its body
+	probed   bool   // the chunks were looked at before
+	skips    bool   // what looks like data, such as line ends, stands between chunk sizes and data
+	extended bool   // the chunk line before has an extension
+	junked   int    // lines of junk before chunk sizes
+	eatCR    bool   // a CR behind the head belongs to it
+	pending  bool   // the head may have ended: the next byte tells
+	rest     []byte // what was taken for the head and is not
+	stray    stray
+	heldAt   int64 // stream offset behind part, while the next bytes decide
 
-	trailed  int64 // bytes of trailers that were stored
-	junk     int64 // bytes that belong to no message since the last one
-	gapped   bool  // lost because of a gap
-	nested   bool  // tunnel: nothing has come yet, it may be HTTP
-	anywhere bool  // lost: a message may begin at any byte
-	closed   bool
+	trailed int64 // bytes of trailers that were stored
+	junk    int64 // bytes that belong to no message since the last one
+	// junkAcked is what of the other stream had been received when the last of them was sent.
+	junkAcked int64
+	gapped    bool // lost because of a gap
+	nested    bool // tunnel: nothing has come yet, it may be HTTP
+	anywhere  bool // lost: a message may begin at any byte
+	closed    bool
 }
 
 // meta is what pairing needs to know of an open exchange.
@@ -133,6 +139,7 @@ func New(env *app.Env, conn *exchange.Conn, midstream [2]bool) *Conn {
 	// Its other page, if new, is written before it is read, which costs one fault, not two.
 	c.heard = 0
 	for d, mid := range midstream {
+		c.sides[d].junkAcked = math.MinInt64
 		if mid {
 			c.sides[d].state = lost
 			c.missed(exchange.Dir(d))
@@ -140,6 +147,10 @@ func New(env *app.Env, conn *exchange.Conn, midstream [2]bool) *Conn {
 	}
 	return c
 }
+
+// Passed tells, before any data, that the client has sent bytes that are none of a message
+// to come, the last of them when it had received the response stream up to acked.
+func (c *Conn) Passed(acked int64) { c.sides[exchange.ToServer].junkAcked = acked }
 
 // Tally implements app.Parser.
 func (c *Conn) Tally() app.Tally {
@@ -155,12 +166,15 @@ func (c *Conn) Tally() app.Tally {
 	return t
 }
 
+// parserCost is what a parser takes beside what it reads, bytes.
+const parserCost = 1536
+
 // pairCost is what an open exchange takes beside its body, bytes.
 const pairCost = 3 << 10
 
 // Memory implements app.Parser.
 func (c *Conn) Memory() int64 {
-	n := c.held + int64(len(c.open)-c.first)*pairCost + 1<<10
+	n := c.held + int64(len(c.open)-c.first)*pairCost + parserCost
 	for i := range c.sides {
 		s := &c.sides[i]
 		n += grown(len(s.part))
@@ -188,7 +202,7 @@ func (c *Conn) Memory() int64 {
 func (c *Conn) Data(d exchange.Dir, at packet.Pos, b []byte) {
 	s := &c.sides[d]
 	if o := &c.sides[d.Reverse()]; o.pending || o.state >= inDoubt {
-		c.otherSpoke(d.Reverse(), o, at)
+		c.otherSpoke(d.Reverse(), o, &at)
 	}
 	if d == exchange.ToServer {
 		c.heard = at.Offset + int64(len(b))
@@ -207,27 +221,27 @@ func (c *Conn) Data(d exchange.Dir, at packet.Pos, b []byte) {
 		}
 		switch s.state {
 		case atStart:
-			b = c.start(d, s, at, b)
+			b = c.start(d, s, &at, b)
 		case inHead:
-			b = c.head(d, s, at, b)
+			b = c.head(d, s, &at, b)
 		case inLength, inChunk:
-			b = c.counted(d, s, at, b)
+			b = c.counted(d, s, &at, b)
 		case inClose:
-			c.touch(s, at)
+			c.touch(s, &at)
 			c.tally.HTTP += int64(len(b))
 			c.bodyData(s, b)
 			b = nil
 		case inChunkSize:
-			b = c.chunkSize(d, s, at, b)
+			b = c.chunkSize(d, s, &at, b)
 		case inChunkEnd:
-			b = c.chunkEnd(s, at, b)
+			b = c.chunkEnd(s, &at, b)
 		case inTrailer:
-			b = c.trailer(d, s, at, b)
-		case inDoubt, inProbe, inBoundary, inChunkPeek, opening:
-			b = c.look(d, s, at, b)
+			b = c.trailer(d, s, &at, b)
+		case inDoubt, inProbe, inBoundary, inChunkPeek, opening, refused:
+			b = c.look(d, s, &at, b)
 		case lost:
 			if c.next != nil {
-				c.follow(d, s, at)
+				c.follow(d, s, &at)
 				continue
 			}
 			if len(s.part) > 0 {
@@ -235,13 +249,13 @@ func (c *Conn) Data(d exchange.Dir, at packet.Pos, b []byte) {
 				at.Offset -= int64(len(s.part))
 				n, s.part = len(b), nil
 			}
-			b = c.search(d, s, at, b, first)
+			b = c.search(d, s, &at, b, first)
 		case tunnel:
 			if c.next != nil {
 				c.next.Data(d, at, b)
 				return
 			}
-			b = c.tunnelled(d, s, at, b, first)
+			b = c.tunnelled(d, s, &at, b, first)
 		}
 		at.Offset += int64(n - len(b))
 		if c.matched {

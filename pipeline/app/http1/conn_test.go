@@ -115,7 +115,18 @@ func TestExchanges(t *testing.T) {
 			request_only GET /b ->`, anomalies: "evicted"},
 		{name: "empty lines before messages", moves: []move{c("\r\n\r\n" + get + "\r\n"), s("\r\n" + ok2), c(getB), s(okB)}, want: `
 			complete GET /a -> 200 "ok"
-			complete GET /b -> 200 "b's"`},
+			complete GET /b -> 200 "b's"`, anomalies: "junk_before_response"},
+		{name: "101 that nobody asked for is no hand-over", moves: []move{c(get), s("HTTP/1.1 101 ok\r\n\r\nhello")}, want: `
+			complete GET /a -> 101
+			response_only -> 0 "hello"`, anomalies: "unexpected_body"},
+		{name: "a body that the server would not have is left out", moves: []move{c("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"),
+			s("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n"), c(getB), s(okB)}, want: `
+			partial POST /a "" -> 417
+			complete GET /b -> 200 "b's"`, anomalies: "early_response short_body"},
+		{name: "or comes all the same", moves: []move{c("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+			s("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n"), c("hello" + getB), s(okB)}, want: `
+			complete POST /a "hello" -> 417
+			complete GET /b -> 200 "b's"`, anomalies: "early_response"},
 		{name: "junk before a response", moves: []move{c(get), s("foobar\r\n" + ok2)}, want: `
 			complete GET /a -> 200 "ok"`, anomalies: "junk_before_response"},
 		{name: "junk before a request", moves: []move{c("\x00\x01\x02\r\n" + get), s(ok2)}, want: `
@@ -191,6 +202,26 @@ func TestGaps(t *testing.T) {
 			response_only -> 200 "b's"
 			response_only -> 200 "c's"
 			request_only GET /c ->`, anomalies: "resynchronized"},
+		{name: "the head of a request that is still to be answered when the next is sent", moves: []move{cGap(5), c("rest of a body").knowing(0),
+			c(getC).knowing(0), s(okB), s(okC)}, want: `
+			response_only -> 200 "b's"
+			response_only -> 200 "c's"
+			request_only GET /c ->`, anomalies: "junk_before_request resynchronized"},
+		{name: "the head of a request that was answered when the next is sent", moves: []move{cGap(5), c("rest of a body"),
+			s(okB), c(getC), s(okC)}, want: `
+			partial -> 200 "b's"
+			complete GET /c -> 200 "c's"`, anomalies: "junk_before_request resynchronized"},
+		{name: "all but too few bytes of a request that is still to be answered", moves: []move{c(get), s(ok2), c("GE"), cGap(9),
+			c(getC).knowing(int64(len(ok2))), s(okB), s(okC)}, want: `
+			complete GET /a -> 200 "ok"
+			response_only -> 200 "b's"
+			response_only -> 200 "c's"
+			request_only GET /c ->`, anomalies: "resynchronized"},
+		{name: "the response that an interim one announced, behind the beginning of a line", moves: []move{c(get + getB), s("HTTP/1.1 100 Continue\r\n\r\nHT"),
+			sGap(40), s(okB)}, want: `
+			response_only -> 200 "b's"
+			request_only GET /a ->
+			request_only GET /b ->`, anomalies: "junk_before_response resynchronized"},
 		{name: "a request that is missing and answered, while the next is under way", moves: []move{c(get), s(ok2), cGap(28),
 			c(getC).knowing(int64(len(ok2 + okB))), s(okB).knowing(56), s(okC)}, want: `
 			complete GET /a -> 200 "ok"

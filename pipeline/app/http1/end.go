@@ -16,22 +16,22 @@ func (c *Conn) Close(d exchange.Dir, at packet.Pos) {
 	if c.next != nil && s.state == tunnel {
 		c.next.Close(d, at)
 	}
-	for c.settle(d, s, at) {
+	for c.settle(d, s, &at) {
 	}
 	switch s.state {
 	case lost:
-		c.endStray(s, at, false)
+		c.endStray(s, &at, false)
 	case atStart, tunnel:
 	case inClose:
-		c.done(d, s, at, false)
+		c.done(d, s, &at, false)
 		s.state = lost
 	default:
-		c.cut(d, s, at)
+		c.cut(d, s, &at)
 	}
 }
 
 // cut ends a message whose stream has ended before it did.
-func (c *Conn) cut(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) cut(d exchange.Dir, s *side, at *packet.Pos) {
 	switch s.state {
 	case inHead:
 		c.headCut(d, s, at)
@@ -57,11 +57,11 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 	c.ended = true
 	for d := range c.sides {
 		s := &c.sides[d]
-		for c.settle(exchange.Dir(d), s, at) {
+		for c.settle(exchange.Dir(d), s, &at) {
 		}
 		switch s.state {
 		case lost:
-			c.endStray(s, at, reason != app.EndFIN)
+			c.endStray(s, &at, reason != app.EndFIN)
 			continue
 		case atStart, tunnel:
 			continue
@@ -73,9 +73,9 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 			s.pair.Anomalies.Add(exchange.AnomalyEvicted)
 		}
 		if s.state == inHead {
-			c.headCut(exchange.Dir(d), s, at)
+			c.headCut(exchange.Dir(d), s, &at)
 		} else {
-			c.done(exchange.Dir(d), s, at, true)
+			c.done(exchange.Dir(d), s, &at, true)
 		}
 		s.state = lost
 	}
@@ -99,7 +99,7 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 }
 
 // headCut ends a message inside its head: what is there is read as far as it goes.
-func (c *Conn) headCut(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) headCut(d exchange.Dir, s *side, at *packet.Pos) {
 	if head := s.msg.Head; bytes.IndexByte(head, '\n') < 0 && !StrictStart(d, head) {
 		// Too little to tell a message from junk.
 		n := int64(len(head)) + s.over

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"recap/pipeline/app"
-	"recap/pipeline/app/coding"
 	"recap/pipeline/app/sse"
 	"recap/reader/packet"
 )
@@ -15,8 +14,7 @@ func (c *Conn) beginEvents(s *side) {
 	}
 	s.events = sse.NewReader(c.env, c.conn, s.pair.ID)
 	if s.coded { // decoded while it comes, to give events their time
-		lim := &c.env.Limits
-		s.stream = coding.NewStream(max(0, lim.Body), lim.Hash, s.msg.ContentEncoding, c.codingLimits())
+		s.stream = c.env.Stream(s.msg.ContentEncoding)
 		s.stream.Each(func(b []byte) { s.events.Data(s.newest(), b) })
 	}
 }

@@ -40,7 +40,7 @@ func (f *framing) sure() bool {
 func (f *framing) claimed() bool { return f.chunked || f.teOther || f.hidden }
 
 // requestBody decides on the body of a request (RFC 9112, section 6.3).
-func (c *Conn) requestBody(s *side, at packet.Pos) {
+func (c *Conn) requestBody(s *side, at *packet.Pos) {
 	s.meta.setMethod()
 	c.beginFramed(exchange.ToServer, s, at)
 }
@@ -51,15 +51,15 @@ func (m *meta) setMethod() {
 }
 
 // responseBody decides on the body of a response (RFC 9112, section 6.3).
-func (c *Conn) responseBody(s *side, at packet.Pos) {
+func (c *Conn) responseBody(s *side, at *packet.Pos) {
 	f, m := &s.framing, s.meta
 	resp := &s.pair.Response
 	switch st := resp.Status; {
-	case st == 101 && !(f.announced() && m.pair.Request.Present && !m.upgrade && !f.upgrade):
+	case st == 101 && (m.upgrade || f.upgrade || !m.pair.Request.Present):
 		c.upgrade(m)
 		c.done(exchange.ToClient, s, at, false)
 		c.handOver(false)
-	case st >= 100 && st < 200 && !f.announced():
+	case st >= 100 && st < 200 && st != 101 && !f.announced():
 		c.interim(s, at)
 	case m.connect && st >= 200 && st < 300:
 		c.done(exchange.ToClient, s, at, false)
@@ -86,7 +86,7 @@ func (c *Conn) mayAnswerHead(s *side) bool {
 }
 
 // answerHead ends a response that is taken for one to HEAD, and notes the other reading.
-func (c *Conn) answerHead(s *side, at packet.Pos) {
+func (c *Conn) answerHead(s *side, at *packet.Pos) {
 	n := s.framing.lengths[0]
 	s.msg.Alt = &exchange.AltFraming{Framing: exchange.FramingLength, BodySize: n, Next: -1}
 	if s.bodyAt >= 0 {
@@ -96,7 +96,7 @@ func (c *Conn) answerHead(s *side, at packet.Pos) {
 }
 
 // bodiless ends a response that may not have a body, and has none.
-func (c *Conn) bodiless(s *side, at packet.Pos) {
+func (c *Conn) bodiless(s *side, at *packet.Pos) {
 	if st := s.pair.Response.Status; st >= 100 && st < 200 && st != 101 {
 		c.interim(s, at)
 		return
@@ -107,7 +107,7 @@ func (c *Conn) bodiless(s *side, at packet.Pos) {
 // doubt decides on b, all that follows a response that may have no body but announces
 // one (RFC 9112, section 6.3): some senders do send it, and where the request is not
 // known it is the rule.
-func (c *Conn) doubt(s *side, at packet.Pos, b []byte, last bool) []byte {
+func (c *Conn) doubt(s *side, at *packet.Pos, b []byte, last bool) []byte {
 	unknown := c.mayAnswerHead(s)
 	switch v := DetectResponse(b); {
 	case v == More && !last:
@@ -132,7 +132,7 @@ func (c *Conn) doubt(s *side, at packet.Pos, b []byte, last bool) []byte {
 }
 
 // beginFramed begins the body that the head announces, where the message may have one.
-func (c *Conn) beginFramed(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) beginFramed(d exchange.Dir, s *side, at *packet.Pos) {
 	f := &s.framing
 	switch {
 	case f.n == 0 && f.te == 0 && !f.hidden && f.fields == 0: // nothing is said
@@ -152,7 +152,7 @@ func (c *Conn) beginFramed(d exchange.Dir, s *side, at packet.Pos) {
 
 // unframed begins a body of which nothing is said: a request has none, a response all
 // that follows.
-func (c *Conn) unframed(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) unframed(d exchange.Dir, s *side, at *packet.Pos) {
 	if d == exchange.ToServer {
 		c.done(d, s, at, false)
 		return
@@ -161,7 +161,7 @@ func (c *Conn) unframed(d exchange.Dir, s *side, at packet.Pos) {
 }
 
 // beginLength begins a body as the Content-Length fields have it, or as if there were none.
-func (c *Conn) beginLength(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) beginLength(d exchange.Dir, s *side, at *packet.Pos) {
 	f := &s.framing
 	if f.n == 0 {
 		c.unframed(d, s, at)
@@ -184,7 +184,7 @@ func (c *Conn) beginLength(d exchange.Dir, s *side, at packet.Pos) {
 }
 
 // emptyBody ends a message whose body is announced to be empty.
-func (c *Conn) emptyBody(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) emptyBody(d exchange.Dir, s *side, at *packet.Pos) {
 	s.msg.HasBody = false
 	c.done(d, s, at, false)
 }
@@ -350,11 +350,7 @@ func (p *headParser) transferEncoding(v []byte) {
 		case same(one, "gzip"), same(one, "x-gzip"), same(one, "deflate"), same(one, "compress"):
 			p.add(exchange.AnomalyTECoding)
 			m := p.s.msg
-			if m.ContentEncoding == "" {
-				m.ContentEncoding = p.str(one)
-			} else {
-				m.ContentEncoding += ", " + p.str(one)
-			}
+			m.ContentEncoding = app.AddCoding(m.ContentEncoding, p.str(one))
 		default:
 			f.teOther = true
 		}

@@ -11,7 +11,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 	if d == exchange.ToServer && n > 0 {
 		c.heard = at.Offset + n
 	}
-	for c.settle(d, s, at) {
+	for c.settle(d, s, &at) {
 	}
 	over := n // what of the gap may lie behind the message being read
 	switch s.state {
@@ -32,8 +32,9 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		}
 		s.part = nil
 		s.gapped = true
+		c.forgetInterim(s)
 		c.missed(d)
-		c.hide(d, at, whole(n, reason))
+		c.hide(d, &at, whole(n, reason))
 		return
 	case inLength, inChunk:
 		if n >= 0 && n <= s.remain {
@@ -41,7 +42,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 			if s.remain -= n; s.remain == 0 && s.state == inChunk {
 				s.state = inChunkEnd
 			} else if s.remain == 0 {
-				c.done(d, s, at, false)
+				c.done(d, s, &at, false)
 				c.answered, c.matched = at.Offset+n, false
 			}
 			return
@@ -50,22 +51,22 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 			over = n - s.remain
 		}
 		c.bodyGap(s, s.remain, reason)
-		c.done(d, s, at, true)
+		c.done(d, s, &at, true)
 	case inClose:
 		c.bodyGap(s, n, reason)
 		return
 	case inHead:
 		c.noteGap(s, reason)
-		c.headCut(d, s, at)
+		c.headCut(d, s, &at)
 		over = whole(n, reason)
 	default:
 		c.noteGap(s, reason)
-		c.done(d, s, at, true)
+		c.done(d, s, &at, true)
 		over = whole(n, reason)
 	}
 	c.matched = false
 	c.outOfStep(d, s)
-	c.hide(d, at, over)
+	c.hide(d, &at, over)
 }
 
 // whole returns how much of a hole of n bytes is of packets that are missing as a whole.
@@ -79,7 +80,7 @@ func whole(n int64, reason string) int64 {
 
 // hide notes that n bytes which are missing at at, -1 for an unknown number, may hold
 // whole requests.
-func (c *Conn) hide(d exchange.Dir, at packet.Pos, n int64) {
+func (c *Conn) hide(d exchange.Dir, at *packet.Pos, n int64) {
 	const least = len("GET / HTTP/1.1\n\n") // no message is shorter
 	if d == exchange.ToServer && !c.hidden && (n < 0 || n >= int64(least)) {
 		c.hidden, c.hiddenAt = true, at.Offset

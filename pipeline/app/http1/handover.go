@@ -25,7 +25,7 @@ const http2Head = "PRI * HTTP/2.0\r\n\r\n"
 
 // switchOver leaves the connection to HTTP/2, whose preface the client has sent: the
 // 101 response is missing, or was never asked for. It returns the length of the head.
-func (c *Conn) switchOver(s *side, at packet.Pos) int {
+func (c *Conn) switchOver(s *side, at *packet.Pos) int {
 	var u app.Upgrade
 	if n := len(c.open) - 1; n > c.first { // the last one is the preface
 		m := c.open[n-1]
@@ -40,15 +40,15 @@ func (c *Conn) switchOver(s *side, at packet.Pos) int {
 	head := s.msg.Head
 	c.abandon(exchange.ToServer, s)
 	s.state = tunnel
-	c.next.Data(exchange.ToServer, at, head)
+	c.next.Data(exchange.ToServer, *at, head)
 	return len(head)
 }
 
 // follow hands a direction that is out of step over to the protocol of the other.
-func (c *Conn) follow(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) follow(d exchange.Dir, s *side, at *packet.Pos) {
 	c.tally.Unparsed += int64(len(s.part))
 	s.state, s.part = tunnel, nil
-	c.next.Gap(d, at, -1, exchange.GapLost)
+	c.next.Gap(d, *at, -1, exchange.GapLost)
 }
 
 func fieldValue(list []exchange.Header, name string) string {
@@ -76,16 +76,16 @@ func (c *Conn) handOver(connect bool) {
 
 // intoTLS leaves a CONNECT tunnel, whose first bytes of the client are b, to TLS, if
 // that begins there: a handshake record of any version (RFC 8446, section 5.1).
-func (c *Conn) intoTLS(s *side, at packet.Pos, b []byte) bool {
+func (c *Conn) intoTLS(s *side, at *packet.Pos, b []byte) bool {
 	if len(b) < 3 || b[0] != 22 || b[1] != 3 || b[2] > 4 || c.env.Upgrade == nil || c.next != nil {
 		return false
 	}
 	if c.next = c.env.Upgrade(c.env, c.conn, app.Upgrade{Token: app.TokenTLS, Ordinal: c.ordinal}); c.next == nil {
 		return false
 	}
-	at.Offset -= int64(len(s.part))
+	from := at.Offset - int64(len(s.part))
 	s.nested, s.part = false, nil
-	c.next.Data(exchange.ToServer, at, b)
+	c.next.Data(exchange.ToServer, moved(at, from), b)
 	return true
 }
 
@@ -94,7 +94,7 @@ func (c *Conn) intoTLS(s *side, at packet.Pos, b []byte) bool {
 func (c *Conn) StartAt(ordinal int32) { c.ordinal = ordinal }
 
 // tunnelled takes bytes behind a hand-over. What a CONNECT tunnel carries may be HTTP again.
-func (c *Conn) tunnelled(d exchange.Dir, s *side, at packet.Pos, b []byte, first bool) []byte {
+func (c *Conn) tunnelled(d exchange.Dir, s *side, at *packet.Pos, b []byte, first bool) []byte {
 	if s.nested {
 		all := b
 		if len(s.part) > 0 {
@@ -115,9 +115,9 @@ func (c *Conn) tunnelled(d exchange.Dir, s *side, at packet.Pos, b []byte, first
 				return nil
 			}
 		case Yes:
-			at.Offset -= int64(len(s.part))
+			from := at.Offset - int64(len(s.part))
 			s.state, s.nested, s.part = atStart, false, nil
-			c.Data(d, at, all)
+			c.Data(d, moved(at, from), all)
 			return nil
 		}
 		c.tally.Other += int64(len(s.part))

@@ -267,17 +267,10 @@ func (p *headParser) notice(name, value []byte) {
 
 func (p *headParser) contentEncoding(value []byte) {
 	m := p.s.msg
-	v := p.str(value)
 	if bytes.Contains(squeezed(value), []byte("chunked")) { // meant for Transfer-Encoding
 		p.s.framing.hidden = true
 	}
-	if same(value, "identity") || len(value) == 0 {
-		return
-	}
-	if m.ContentEncoding != "" {
-		v = m.ContentEncoding + ", " + v // several fields are one list (RFC 9110, section 5.3)
-	}
-	m.ContentEncoding = v
+	m.ContentEncoding = app.AddCoding(m.ContentEncoding, p.str(value))
 }
 
 // same reports whether b is s but for the case of ASCII letters; s is lower case.

@@ -12,7 +12,7 @@ import (
 const firstStep = 4 << 10
 
 // head takes bytes of the start line and header block.
-func (c *Conn) head(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) head(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	c.touch(s, at)
 	m := s.msg
 	if len(m.Head) == 0 && !(d == exchange.ToServer && isOld(b)) {
@@ -32,7 +32,7 @@ func (c *Conn) head(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 
 // headPart appends b to a head that is not whole yet; line is where the line
 // begins that the stored part ends in.
-func (c *Conn) headPart(d exchange.Dir, s *side, at packet.Pos, b []byte, line int) []byte {
+func (c *Conn) headPart(d exchange.Dir, s *side, at *packet.Pos, b []byte, line int) []byte {
 	m := s.msg
 	old := len(m.Head)
 	all := b
@@ -54,10 +54,10 @@ func (c *Conn) headPart(d exchange.Dir, s *side, at packet.Pos, b []byte, line i
 	}
 	if end < 0 || first && !s.checked && !startLine(d, m.Head[:bytes.IndexByte(m.Head, '\n')+1]) {
 		c.tally.HTTP += int64(len(b))
-		at.Offset -= int64(old)
-		c.firstLine(d, s, at)
+		from := moved(at, at.Offset-int64(old))
+		c.firstLine(d, s, &from)
 		if s.state == inHead && s.msg == m && int64(len(b)) == room && looseEnd(m.Head, false) >= 0 {
-			c.settleHead(d, s, at)
+			c.settleHead(d, s, &from)
 		}
 		return all[len(b):]
 	}
@@ -66,8 +66,7 @@ func (c *Conn) headPart(d exchange.Dir, s *side, at packet.Pos, b []byte, line i
 		from := s.from
 		m.Head = m.Head[:end]
 		c.headWhole(d, s, at, old)
-		at.Offset = from + int64(end)
-		c.Data(d, at, rest)
+		c.Data(d, moved(at, from+int64(end)), rest)
 		return all[len(b):]
 	}
 	m.Head = m.Head[:end]
@@ -77,20 +76,19 @@ func (c *Conn) headPart(d exchange.Dir, s *side, at packet.Pos, b []byte, line i
 
 // headWhole reads the head that is stored, of which counted bytes were counted before.
 // What lies behind its end for a lenient reader is read again.
-func (c *Conn) headWhole(d exchange.Dir, s *side, at packet.Pos, counted int) {
+func (c *Conn) headWhole(d exchange.Dir, s *side, at *packet.Pos, counted int) {
 	from := s.from
 	c.tally.HTTP -= int64(counted)
 	n := c.headDone(d, s, at, nil)
 	if rest := s.rest; rest != nil {
 		s.rest = nil
-		at.Offset = from + int64(n)
-		c.Data(d, at, rest)
+		c.Data(d, moved(at, from+int64(n)), rest)
 	}
 }
 
 // settleHead ends a head that no empty line has ended, where a lenient reader would. It
 // reports whether there is such a place.
-func (c *Conn) settleHead(d exchange.Dir, s *side, at packet.Pos) bool {
+func (c *Conn) settleHead(d exchange.Dir, s *side, at *packet.Pos) bool {
 	s.pending = false
 	h := s.msg.Head
 	if s.over > 0 || looseEnd(h, true) < 0 {
@@ -141,7 +139,7 @@ func looksOn(b []byte) (v Verdict, skip int) {
 
 // firstLine looks at the start line of a head that came in pieces, once it is
 // whole. If this is no message, the bytes so far, which begin at at, are junk.
-func (c *Conn) firstLine(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) firstLine(d exchange.Dir, s *side, at *packet.Pos) {
 	if s.checked {
 		return
 	}
@@ -150,7 +148,7 @@ func (c *Conn) firstLine(d exchange.Dir, s *side, at packet.Pos) {
 		body := bytes.Clone(head)
 		c.tally.HTTP -= int64(len(body))
 		c.oldBody(s)
-		c.Data(d, at, body)
+		c.Data(d, *at, body)
 		return
 	}
 	eol := bytes.IndexByte(head, '\n')
@@ -165,12 +163,12 @@ func (c *Conn) firstLine(d exchange.Dir, s *side, at packet.Pos) {
 	c.tally.HTTP -= int64(len(junk))
 	c.abandon(d, s)
 	s.state, s.gapped, s.anywhere = lost, false, true
-	c.Data(d, at, junk)
+	c.Data(d, *at, junk)
 }
 
 // headOver takes bytes of a head that is over the limit: they are looked at for
 // its end, not stored.
-func (c *Conn) headOver(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) headOver(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	if s.over == 0 {
 		copy(s.tail[:], tailOf(s.msg.Head))
 	}
@@ -214,7 +212,7 @@ func headEnd(b []byte, line, from int) (end, last int) {
 
 // headDone reads a whole head, decides where the body ends, and returns the head's length.
 // scan is what is known of it, nil for nothing.
-func (c *Conn) headDone(d exchange.Dir, s *side, at packet.Pos, scan *headScan) int {
+func (c *Conn) headDone(d exchange.Dir, s *side, at *packet.Pos, scan *headScan) int {
 	if d == exchange.ToServer && string(s.msg.Head) == http2Head && c.env.Upgrade != nil && c.next == nil {
 		if n := c.switchOver(s, at); n > 0 {
 			return n

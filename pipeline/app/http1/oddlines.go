@@ -150,7 +150,7 @@ func (l *oddLines) cutCR(start, i int) (end int, done bool) {
 	case v == More && !l.whole:
 		l.unsure = true
 		return 0, false
-	case v == Yes:
+	case v == Yes && (i > start || l.crlf == 0 || l.bareCR > 0): // else it is a field that begins with CR
 		l.at = j
 		l.bareCR++
 		return 0, true

@@ -30,7 +30,7 @@ func (c *Conn) newMeta() *meta {
 // messages may be missing from the capture, order alone would pair what does not
 // belong together; then a response is paired only with a request for which the
 // acknowledgements rule every other out, and stays alone otherwise.
-func (c *Conn) match(at packet.Pos) *meta {
+func (c *Conn) match(at *packet.Pos) *meta {
 	s := &c.sides[exchange.ToClient]
 	if m := s.meta; m != nil { // an interim response came before
 		return m
@@ -69,7 +69,7 @@ func (c *Conn) match(at packet.Pos) *meta {
 
 // overlooked reports whether the server, when it sent a response that begins at at, may
 // have seen a request behind queue[0] that is missing before the next.
-func (c *Conn) overlooked(queue []*meta, at packet.Pos) bool {
+func (c *Conn) overlooked(queue []*meta, at *packet.Pos) bool {
 	if len(queue) > 1 {
 		from := queue[1].hiddenAt
 		return from >= 0 && at.Acked > from
@@ -141,6 +141,9 @@ func (c *Conn) finish(d exchange.Dir, s *side, bad bool) {
 		return
 	}
 	m.respDone = true
+	if up := &c.sides[exchange.ToServer]; up.meta == m {
+		up.refuse()
+	}
 	c.matched = m.queued
 	c.unqueue(m)
 	if m.reqDone || !m.pair.Request.Present {
@@ -167,7 +170,7 @@ func headCost(m *exchange.Message) int64 {
 }
 
 // interim keeps a 1xx response and goes on to the next for the same request.
-func (c *Conn) interim(s *side, at packet.Pos) {
+func (c *Conn) interim(s *side, at *packet.Pos) {
 	resp := &s.pair.Response
 	one := exchange.Interim{Status: resp.Status, TimeNS: at.TimeNS}
 	// All interim responses together keep no more than one head may.

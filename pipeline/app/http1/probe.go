@@ -12,7 +12,7 @@ const maxProbe = 4 << 10
 
 // look takes what comes where the next bytes decide how to go on. b and what was kept
 // back before are looked at together.
-func (c *Conn) look(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) look(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	if s.state == inProbe || s.state == inChunkPeek {
 		c.touch(s, at)
 	} else { // which message these bytes belong to is what is to be decided
@@ -21,9 +21,9 @@ func (c *Conn) look(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 	s.heldAt = at.Offset + int64(len(b))
 	if len(s.part) > 0 {
 		s.part = append(s.part, b...)
-		at.Offset -= int64(len(s.part) - len(b))
+		from := moved(at, at.Offset-int64(len(s.part)-len(b)))
 		b, s.part = s.part, nil
-		return c.decide(d, s, at, b, false)
+		return c.decide(d, s, &from, b, false)
 	}
 	if rest := c.decide(d, s, at, b, false); len(rest) > 0 || s.part == nil {
 		return rest
@@ -34,10 +34,12 @@ func (c *Conn) look(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
 
 // decide goes on at b; last says that nothing will follow. It returns nil where more
 // bytes are needed, and then keeps b in s.part.
-func (c *Conn) decide(d exchange.Dir, s *side, at packet.Pos, b []byte, last bool) []byte {
+func (c *Conn) decide(d exchange.Dir, s *side, at *packet.Pos, b []byte, last bool) []byte {
 	switch s.state {
 	case inDoubt:
 		return c.doubt(s, at, b, last)
+	case refused:
+		return c.withheld(s, at, b, last)
 	case inProbe:
 		return c.probe(d, s, at, b, last)
 	case inBoundary:
@@ -52,14 +54,14 @@ func (c *Conn) decide(d exchange.Dir, s *side, at packet.Pos, b []byte, last boo
 func (c *Conn) touchHeld(s *side) {
 	places := s.stray.at
 	s.stray = stray{}
-	for _, p := range places {
-		c.touch(s, p)
+	for i := range places {
+		c.touch(s, &places[i])
 	}
 }
 
 // settle decides what was left open on a side of which no more will come, or of which
 // enough has. It reports whether there was something.
-func (c *Conn) settle(d exchange.Dir, s *side, at packet.Pos) bool {
+func (c *Conn) settle(d exchange.Dir, s *side, at *packet.Pos) bool {
 	if s.state == inHead {
 		return c.settleHead(d, s, at)
 	}
@@ -68,16 +70,16 @@ func (c *Conn) settle(d exchange.Dir, s *side, at packet.Pos) bool {
 	}
 	b := s.part
 	s.part = nil
-	at.Offset = s.heldAt - int64(len(b))
-	if b = c.decide(d, s, at, b, true); len(b) > 0 {
-		c.Data(d, at, b)
+	from := moved(at, s.heldAt-int64(len(b)))
+	if b = c.decide(d, s, &from, b, true); len(b) > 0 {
+		c.Data(d, from, b)
 	}
 	return true
 }
 
 // otherSpoke settles what waits on one side when the other goes on: a request that is
 // answered has ended, and so has a response behind which the next request comes.
-func (c *Conn) otherSpoke(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) otherSpoke(d exchange.Dir, s *side, at *packet.Pos) {
 	if up := &c.sides[exchange.ToServer]; s.state == inDoubt && len(s.part) == 0 && !c.piped && up.state == atStart && c.mayAnswerHead(s) {
 		c.answerHead(s, at) // the client does not wait for a body
 		return
@@ -91,7 +93,7 @@ func (c *Conn) otherSpoke(d exchange.Dir, s *side, at packet.Pos) {
 // about it: the head says so in odd words, or says something else too, or the first
 // chunk line is odd. The reading under which the bytes make sense is the first one, and
 // the message tells what the other would have been.
-func (c *Conn) probe(d exchange.Dir, s *side, at packet.Pos, b []byte, last bool) []byte {
+func (c *Conn) probe(d exchange.Dir, s *side, at *packet.Pos, b []byte, last bool) []byte {
 	seen := b[:min(len(b), maxProbe)]
 	f := &s.framing
 	switch chunkStart(seen, last || len(seen) == maxProbe) {
@@ -223,7 +225,7 @@ func skipsLine(line, rest []byte) bool {
 
 // boundary decides, behind one of several announced lengths, whether b is part of the
 // body: where a message begins there, or nothing follows, that length was meant.
-func (c *Conn) boundary(d exchange.Dir, s *side, at packet.Pos, b []byte, last bool) []byte {
+func (c *Conn) boundary(d exchange.Dir, s *side, at *packet.Pos, b []byte, last bool) []byte {
 	next, _ := s.framing.nextLength(s.wire)
 	v := No
 	if d == exchange.ToClient {

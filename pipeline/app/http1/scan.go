@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -21,63 +20,50 @@ type headScan struct {
 // Bytes of a word, each.
 const (
 	ones     = 0x0101010101010101
+	newlines = 0x0a0a0a0a0a0a0a0a
 	colons   = 0x3a3a3a3a3a3a3a3a
 	highBits = 0x8080808080808080
 	spaces   = 0x2020202020202020
 )
 
-// controls has the lowest bit set of each byte of w that is below the space.
-func controls(w uint64) uint64 {
-	// With its highest bit set, only a byte below the space loses that bit.
-	return (^((w | highBits) - spaces) & ^w & highBits) >> 7
-}
-
 // run looks for the first CRLF CRLF in b, of at most 64 KiB, and at what is before it;
-// without one, at all of b.
+// without one, at all of b. It goes by words: most hold nothing but text, and tell so at once.
 func (h *headScan) run(b []byte) {
 	h.end, h.lines = -1, 0
-	for i := 0; ; {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			break
+	var seen uint64
+	i, low := 0, 0
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		// With its highest bit set, only a byte below the space loses that bit.
+		controls := ^((w | highBits) - spaces) & ^w & highBits
+		if controls == 0 {
+			seen |= w
+			continue
 		}
-		i += n + 1
-		if h.line(b, i-1) {
-			h.end = i
-			b = b[:i]
-			break
+		x := w ^ newlines
+		for lf := ^(x&^highBits + ^uint64(highBits) | x) & highBits; lf != 0; lf &= lf - 1 {
+			k := bits.TrailingZeros64(lf) / 8
+			if h.line(b, i+k) {
+				head := ^uint64(0) >> (56 - 8*k)
+				h.end = i + k + 1
+				h.low = low + bits.OnesCount64(controls&head)
+				h.ascii = (seen|w&head)&highBits == 0
+				return
+			}
+		}
+		seen |= w
+		low += bits.OnesCount64(controls)
+	}
+	for ; i < len(b) && h.end < 0; i++ {
+		seen |= uint64(b[i])
+		if b[i] < ' ' {
+			low++
+		}
+		if b[i] == '\n' && h.line(b, i) {
+			h.end = i + 1
 		}
 	}
-	h.low, h.ascii = survey(b)
-}
-
-// survey counts the bytes of b that are below the space, and reports whether none is
-// above 0x7f. It goes by words and has no branch that depends on them.
-func survey(b []byte) (low int, ascii bool) {
-	const most = 255 // words whose counts of each byte fit a byte
-	var or uint64
-	for {
-		var counts uint64
-		n := min(len(b)/8, most)
-		for range n {
-			w := binary.LittleEndian.Uint64(b)
-			or |= w
-			counts += controls(w)
-			b = b[8:]
-		}
-		low += sumBytes(counts)
-		if n < most {
-			break
-		}
-	}
-	if len(b) > 0 {
-		last := [8]byte{' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '}
-		copy(last[:], b)
-		w := binary.LittleEndian.Uint64(last[:])
-		or |= w
-		low += sumBytes(controls(w))
-	}
-	return low, or&highBits == 0
+	h.low, h.ascii = low, seen&highBits == 0
 }
 
 // nameEnd returns the place of the first byte of line, which ends in CRLF, that is a
@@ -97,13 +83,6 @@ func nameEnd(line []byte) int {
 		i++
 	}
 	return i
-}
-
-// sumBytes adds up the bytes of w.
-func sumBytes(w uint64) int {
-	const even = 0x00ff00ff00ff00ff
-	w = w&even + w>>8&even
-	return int(w * 0x0001000100010001 >> 48)
 }
 
 // line notes that a line of b ends at i, and reports whether an empty one does, below

@@ -9,24 +9,29 @@ import (
 
 // search looks in b for the start of a message, out of step with the stream.
 // first says that b begins a segment: messages mostly do.
-func (c *Conn) search(d exchange.Dir, s *side, at packet.Pos, b []byte, first bool) []byte {
+func (c *Conn) search(d exchange.Dir, s *side, at *packet.Pos, b []byte, first bool) []byte {
 	if s.stray.on {
 		s.stray.touch(at)
 	}
 	for i := c.candidate(d, s, b, 0, first); i < len(b); i = c.candidate(d, s, b, i+1, false) {
 		if StrictStart(d, b[i:]) || d == exchange.ToServer && bytes.HasPrefix(b[i:], []byte(http2Head)) {
 			c.skip(s, b[:i])
-			at.Offset += int64(i)
-			c.begin(d, s, at)
+			from := moved(at, at.Offset+int64(i))
+			c.begin(d, s, &from)
 			return b[i:]
 		}
 		if mayStart(d, b[i:]) { // the line goes on in the next segment
-			c.skip(s, b[:i])
+			if c.skip(s, b[:i]); i > 0 {
+				s.junkAcked = at.Acked
+			}
 			s.part = append([]byte(nil), b[i:]...)
 			return nil
 		}
 	}
 	c.skip(s, b)
+	if len(b) > 1 { // a single byte is a keep-alive probe (RFC 9293, section 3.8.4)
+		s.junkAcked = at.Acked
+	}
 	return nil
 }
 

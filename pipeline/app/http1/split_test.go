@@ -69,11 +69,16 @@ func bare(pairs []*exchange.Pair) []*exchange.Pair {
 	return pairs
 }
 
+const chunkedPost = "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 var conversations = []string{
 	get + "|" + ok2 + "|" + post3 + "|" + okB,
 	get + getB + getC + "|" + ok2 + okB + okC,
 	get + "|" + chunk + "3\r\nabc\r\nA ;x\r\n0123456789\r\n0\r\nT: 1\r\n\r\n|" + getB + "|" + okB,
 	"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n|HTTP/1.1 100 Continue\r\n\r\n|abc|" + ok2,
+	"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 300\r\n\r\n|HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n|" + getB + "|" + okB,
+	chunkedPost + "2;\nxx\r\n2b\r\n0\r\n\r\n" + getB + "\r\n0\r\n\r\n|" + ok2 + okB,
+	chunkedPost + "3;a\nb\r\nabc\r\n1;a\nb\r\nd\r\n0\r\n\r\n|" + ok2,
 	"GET /old\r\n|HTTPS is an old answer",
 	"GET /old\n|HTTP/1.1 200 OK\n\nnew answer",
 	"GET /a HTTP/1.1\nX: 1\n 2\n\n|HTTP/1.1 200\nContent-Length : +2\n\nok",

@@ -10,14 +10,20 @@ import (
 )
 
 // start begins a message at b, or finds that none begins here.
-func (c *Conn) start(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+func (c *Conn) start(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	// A robust reader ignores empty lines before a start line (RFC 9112, section 2.2).
 	n := 0
 	for n < len(b) && (b[n] == '\r' || b[n] == '\n') {
 		n++
 	}
-	c.tally.HTTP += int64(n)
-	at.Offset += int64(n)
+	if n > 0 {
+		c.tally.HTTP += int64(n)
+		if d == exchange.ToClient {
+			s.junk += int64(n) // it says so of what stands before a request
+		}
+		behind := moved(at, at.Offset+int64(n))
+		at = &behind
+	}
 	if b = b[n:]; len(b) == 0 {
 		return nil
 	}
@@ -43,8 +49,11 @@ func (c *Conn) answersOld() bool {
 // isOld reports whether b begins with a whole HTTP/0.9 request: GET and a path,
 // without a version (RFC 1945, section 4.1).
 func isOld(b []byte) bool {
+	if !bytes.HasPrefix(b, []byte("GET ")) {
+		return false
+	}
 	i := bytes.IndexByte(b, '\n')
-	if i < 0 || !bytes.HasPrefix(b, []byte("GET ")) {
+	if i < 4 || bytes.HasSuffix(b[4:i], []byte(" HTTP/1.1\r")) {
 		return false
 	}
 	t := bytes.TrimRight(b[4:i], " \t\r")
@@ -59,7 +68,7 @@ func (c *Conn) oldBody(s *side) {
 }
 
 // begin opens the message that starts at at.
-func (c *Conn) begin(d exchange.Dir, s *side, at packet.Pos) {
+func (c *Conn) begin(d exchange.Dir, s *side, at *packet.Pos) {
 	c.ended = false
 	if s.stray.on { // what came was junk before this message
 		s.stray = stray{}
@@ -82,7 +91,8 @@ func (c *Conn) begin(d exchange.Dir, s *side, at packet.Pos) {
 		if c.reqGap {
 			// A request that is missing was answered before this one was sent, unless the
 			// client pipelines: then responses cannot be told apart.
-			m.afterGap, m.unsure = true, c.piped || c.hidden && at.Acked <= c.answered
+			// So it does when nothing came between the rest of another request and this one.
+			m.afterGap, m.unsure = true, c.piped || c.hidden && at.Acked <= c.answered || at.Acked <= s.junkAcked
 			if c.hidden {
 				m.hiddenAt = c.hiddenAt
 			}
@@ -118,8 +128,15 @@ func (c *Conn) begin(d exchange.Dir, s *side, at packet.Pos) {
 	}
 }
 
+// moved returns at for the bytes from another offset on.
+func moved(at *packet.Pos, offset int64) packet.Pos {
+	p := *at
+	p.Offset = offset
+	return p
+}
+
 // touch notes that the packet at at carries part of the message.
-func (c *Conn) touch(s *side, at packet.Pos) {
+func (c *Conn) touch(s *side, at *packet.Pos) {
 	m := s.msg
 	if n := len(m.Packets); n == 0 || m.Packets[n-1] != at.Number {
 		if n == 0 {
@@ -149,6 +166,7 @@ func (c *Conn) touch(s *side, at packet.Pos) {
 func (c *Conn) abandon(d exchange.Dir, s *side) {
 	m := s.meta
 	if d == exchange.ToServer {
+		s.junkAcked = max(s.junkAcked, m.reqAcked)
 		c.unqueue(m)
 		if c.ordinal == m.pair.Ordinal+1 {
 			c.ordinal--

@@ -11,16 +11,16 @@ type stray struct {
 	at []packet.Pos // the packets that carried it
 }
 
-func (s *stray) touch(at packet.Pos) {
+func (s *stray) touch(at *packet.Pos) {
 	if n := len(s.at); n == 0 || s.at[n-1].Number != at.Number {
-		s.at = append(s.at, at)
+		s.at = append(s.at, *at)
 	}
 }
 
 // opening decides what begins at b, where the next response should. Where it is no
 // response, b is looked through for one, and kept: if none comes, it is all the answer
 // there is, as in HTTP/0.9.
-func (c *Conn) opening(s *side, at packet.Pos, b []byte, last bool) []byte {
+func (c *Conn) opening(s *side, at *packet.Pos, b []byte, last bool) []byte {
 	v := DetectResponse(b)
 	old := v == No && c.answersOld()
 	if v == No && !old {
@@ -54,7 +54,7 @@ func (c *Conn) opening(s *side, at packet.Pos, b []byte, last bool) []byte {
 
 // endStray makes what was collected the response to the oldest open request, or a
 // response of its own where there is none; bad says that it is not whole.
-func (c *Conn) endStray(s *side, at packet.Pos, bad bool) {
+func (c *Conn) endStray(s *side, at *packet.Pos, bad bool) {
 	if !s.stray.on {
 		return
 	}
@@ -67,9 +67,9 @@ func (c *Conn) endStray(s *side, at packet.Pos, bad bool) {
 	c.tally.Unparsed -= store.Size
 	c.tally.HTTP += store.Size
 	s.junk = 0
-	c.begin(exchange.ToClient, s, places[0])
-	for _, p := range places {
-		c.touch(s, p)
+	c.begin(exchange.ToClient, s, &places[0])
+	for i := range places {
+		c.touch(s, &places[i])
 	}
 	if s.pair.Request.Present {
 		s.pair.Anomalies.Add(exchange.AnomalyBadStatusLine)

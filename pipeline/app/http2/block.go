@@ -352,13 +352,7 @@ func (k *block) field(e *entry) {
 			m.ContentType = e.value
 		}
 	case "content-encoding":
-		switch {
-		case strings.EqualFold(e.value, "identity"):
-		case m.ContentEncoding == "":
-			m.ContentEncoding = e.value
-		default: // several fields are one list (RFC 9110, section 5.3)
-			m.ContentEncoding += ", " + e.value
-		}
+		m.ContentEncoding = app.AddCoding(m.ContentEncoding, e.value)
 	case "content-length":
 		n, ok := decimal(e.value)
 		switch {

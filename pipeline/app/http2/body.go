@@ -3,6 +3,7 @@ package http2
 import (
 	"slices"
 
+	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
@@ -122,19 +123,13 @@ func (c *Conn) bodyData(h *half, m *exchange.Message, b []byte) {
 		h.stream.Write(b)
 		h.store.Write(b)
 	case h.coded && h.store.Size+int64(len(b)) > streamFrom:
-		lim := &c.env.Limits
-		h.stream = coding.NewStream(max(0, lim.Body), lim.Hash, m.ContentEncoding, c.codingLimits())
+		h.stream = c.env.Stream(m.ContentEncoding)
 		h.stream.Write(h.store.Data)
 		h.stream.Write(b)
 		h.store.Write(b)
 	default:
 		h.store.Write(b)
 	}
-}
-
-func (c *Conn) codingLimits() coding.Limits {
-	lim := &c.env.Limits
-	return coding.Limits{Out: lim.Decode, Layers: lim.DecodeLayers, ZstdWindow: lim.ZstdWindow}
 }
 
 // bodyGap notes a hole of n bytes in a body; n < 0: frames may be missing, or none
@@ -230,6 +225,12 @@ func (c *Conn) endBody(st *stream, h *half, m *exchange.Message) {
 		// It may have a coding that is not known.
 		h.store.Hash = false
 	}
+	if h.coded {
+		app.NameCodings(&st.pair.Anomalies, m.ContentEncoding)
+	}
+	if !h.coded && whole && !h.vague {
+		c.env.Undeclared(m, &st.pair.Anomalies, &h.store, "")
+	}
 	if !c.memoized(h, m, whole) {
 		if h.coded {
 			c.decodeBody(st, h, m, whole)
@@ -295,11 +296,11 @@ func gapBytes(m *exchange.Message) (n int64) {
 	return n
 }
 
-// decodeBody undoes the content coding of the body.
+// decodeBody undoes the content codings of the body.
 func (c *Conn) decodeBody(st *stream, h *half, m *exchange.Message, whole bool) {
-	lim := &c.env.Limits
-	out, how := h.out, h.how
-	if out == nil {
+	b := app.Coded{Message: m, Anomalies: &st.pair.Anomalies, Sent: &h.store, Out: h.out, How: h.how, Space: &c.out,
+		Wire: h.wire, Whole: whole, Vague: h.vague, Key: h.key}
+	if h.out == nil {
 		c.out.Reset()
 		if c.out.Data == nil {
 			c.out.Data = c.env.Buffers.Get(0)
@@ -308,50 +309,8 @@ func (c *Conn) decodeBody(st *stream, h *half, m *exchange.Message, whole bool) 
 			c.env.Buffers.Put(c.out.Data)
 			c.out.Data = nil
 		}()
-		c.out.Limit, c.out.Hash = max(0, lim.Body), lim.Hash
-		out = &c.out
-		if h.store.Size == 0 {
-			how = coding.Decoded // no body, no coding
-		} else {
-			how = c.env.Decoder.Decode(out, m.ContentEncoding, h.store.Data, c.codingLimits())
-		}
 	}
-	a := &st.pair.Anomalies
-	switch {
-	case how == coding.Decoded:
-	case how == coding.BadTrailer:
-		if whole {
-			a.Add(exchange.AnomalyGzipBadTrailer)
-		}
-	case how == coding.Broken:
-		if whole {
-			a.Add(exchange.AnomalyDecodeError)
-		}
-	default:
-		// Nothing sensible came out: the coded original is kept.
-		if how == coding.Limit {
-			a.Add(exchange.AnomalyDecodeLimit)
-		} else if whole {
-			a.Add(exchange.AnomalyCEMismatch)
-		}
-		m.BodySize = h.wire
-		if whole && h.store.Whole() && lim.Hash && !h.vague {
-			h.store.Hash = true
-			m.BodySHA256, m.Hashed = h.store.Sum()
-		}
-		if most := max(0, lim.Body); most < int64(len(h.store.Data)) {
-			h.store.Data = h.store.Data[:most]
-		}
-		c.keepBody(m, &h.store)
-		return
-	}
-	m.BodySize = out.Size
-	if whole && !h.vague {
-		if m.BodySHA256, m.Hashed = out.Sum(); how == coding.Decoded && m.Hashed && out.Whole() {
-			c.env.Memo.Put(h.key, m.ContentEncoding, h.store.Data, out.Data, m.BodySHA256)
-		}
-	}
-	c.keepBody(m, out)
+	c.keepBody(m, c.env.Undo(&b))
 }
 
 // keepBody gives the message its body: the stored bytes of s. The pair is about to

@@ -139,7 +139,7 @@ func (c *Conn) inflate(value string, m *exchange.StreamMessage, s *coding.Store)
 		return s
 	}
 	out := &coding.Store{Limit: max(0, lim.Body), Hash: lim.Hash}
-	switch c.env.Decoder.Decode(out, value, s.Data, c.codingLimits()) {
+	switch c.env.Decoder.Decode(out, value, s.Data, c.env.Limits.Coding()) {
 	case coding.Decoded:
 	case coding.BadTrailer:
 		m.Anomalies.Add(exchange.AnomalyGzipBadTrailer)

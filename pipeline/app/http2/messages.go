@@ -2,7 +2,6 @@ package http2
 
 import (
 	"recap/pipeline/app"
-	"recap/pipeline/app/coding"
 	"recap/pipeline/app/sse"
 	"recap/pipeline/app/websocket"
 	"recap/pipeline/exchange"
@@ -17,8 +16,7 @@ func (c *Conn) beginEvents(st *stream, d exchange.Dir) {
 	}
 	h.events = sse.NewReader(c.env, c.conn, st.pair.ID)
 	if h.coded { // decoded while it comes, to give events their time
-		lim := &c.env.Limits
-		h.stream = coding.NewStream(max(0, lim.Body), lim.Hash, m.ContentEncoding, c.codingLimits())
+		h.stream = c.env.Stream(m.ContentEncoding)
 		events := h.events
 		h.stream.Each(func(b []byte) { events.Data(h.last, b) })
 	}

@@ -185,7 +185,7 @@ func (c *Conn) touch(st *stream, d exchange.Dir, at packet.Pos) {
 			}
 		}
 	}
-	app.AddOddities(&st.pair.Anomalies, at)
+	app.AddOddities(&st.pair.Anomalies, &at)
 }
 
 // touchStarted notes the packets of a frame's beginning.

@@ -71,6 +71,40 @@ func (x *Streams) Head(d exchange.Dir, id uint32, ats []packet.Pos, raw []byte, 
 	c.endBlock(d, s, at)
 }
 
+// Promise takes a header block of the server that is the request of a response which it
+// pushes, as stream id; the rest is as in Head. It reports whether it has used raw: a
+// second promise of one response says nothing new.
+func (x *Streams) Promise(id uint32, ats []packet.Pos, raw []byte, decode func(f Fields) bool) bool {
+	c := x.c
+	s := &c.sides[exchange.ToServer]
+	if st := c.streams[id]; st != nil && st.half[exchange.ToServer].begun {
+		return false
+	}
+	st, h := x.begin(exchange.ToServer, id)
+	x.Pushed(id)
+	s.block = block{open: true, id: id, st: st, d: exchange.ToServer, last: true, c: c}
+	for _, at := range ats {
+		c.touch(st, exchange.ToServer, at)
+	}
+	c.tally.HTTP += int64(len(raw))
+	c.keepHead(&s.block, raw)
+	if decode == nil {
+		h.bad, h.vague = true, true
+	} else if !decode(Fields{&s.block}) {
+		s.spoil()
+	}
+	c.endBlock(exchange.ToServer, s, ats[len(ats)-1])
+	return true
+}
+
+// Pushed notes that the server answers unasked.
+func (x *Streams) Pushed(id uint32) {
+	if st := x.c.streams[id]; st != nil {
+		st.pushed = true
+		st.pair.Anomalies.Add(exchange.AnomalyPushed)
+	}
+}
+
 // Body takes the next bytes of a body; frame is how many bytes its piece has, these
 // included.
 func (x *Streams) Body(d exchange.Dir, id uint32, at packet.Pos, b []byte, frame int64) {

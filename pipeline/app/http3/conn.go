@@ -37,7 +37,8 @@ type stream struct {
 	kind kind
 	half [2]half
 	over [2]bool
-	pair bool // one of it was begun
+	pair bool   // one of it was begun
+	push uint64 // of a pushStream: what it carries
 	// blocked says that it stands in Conn.blocked.
 	blocked bool
 }
@@ -49,6 +50,7 @@ const (
 	requestStream kind = iota
 	unknownStream      // unidirectional, its type is still to come
 	controlStream
+	promisedStream // a push stream whose number is still to come
 	pushStream
 	encoderStream
 	decoderStream
@@ -97,7 +99,7 @@ func (c *Conn) find(id uint64) *stream {
 		switch {
 		case id&2 != 0:
 			st.kind = unknownStream
-		case id&1 != 0 || id>>34 != 0:
+		case id&1 != 0 || id>>33 != 0:
 			st.kind = otherStream // HTTP/3 has no use for them (RFC 9114, section 6.1)
 		}
 		c.streams[id] = st
@@ -105,8 +107,16 @@ func (c *Conn) find(id uint64) *stream {
 	return st
 }
 
-// number names the pair of a request stream.
-func (st *stream) number() uint32 { return uint32(st.id >> 2) }
+// number names the pair of a request stream or a push stream.
+func (st *stream) number() uint32 {
+	if st.kind == pushStream {
+		return pushNumber(st.push)
+	}
+	return uint32(st.id >> 2)
+}
+
+// messages reports whether the stream carries messages.
+func (st *stream) messages() bool { return st.kind == requestStream || st.kind == pushStream }
 
 // Data implements quic.Streams.
 func (c *Conn) Data(id uint64, d exchange.Dir, at packet.Pos, b []byte) {
@@ -125,8 +135,10 @@ func (c *Conn) Data(id uint64, d exchange.Dir, at packet.Pos, b []byte) {
 
 func (c *Conn) data(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
 	switch st.kind {
-	case requestStream:
+	case requestStream, pushStream:
 		c.request(st, d, at, b)
+	case promisedStream:
+		c.beginPush(st, d, at, b)
 	case unknownStream:
 		c.begin(st, d, at, b)
 	case encoderStream:
@@ -160,7 +172,10 @@ func (c *Conn) begin(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
 		case 0:
 			st.kind = controlStream
 		case 1:
-			st.kind = pushStream
+			st.kind = otherStream
+			if d == exchange.ToClient {
+				st.kind = promisedStream
+			}
 		case 2:
 			st.kind = otherStream
 			if !s.hasEnc {
@@ -201,8 +216,11 @@ func (c *Conn) Gap(id uint64, d exchange.Dir, at packet.Pos, n int64, reason str
 
 func (c *Conn) gap(st *stream, d exchange.Dir, at packet.Pos, n int64, reason string) {
 	switch st.kind {
-	case requestStream:
+	case requestStream, pushStream:
 		c.requestGap(st, d, at, n, reason)
+	case promisedStream:
+		c.settle(st, d)
+		st.kind = otherStream
 	case encoderStream:
 		c.sides[d].table.lose()
 		c.resume(false)
@@ -233,7 +251,7 @@ func (c *Conn) end(id uint64, d exchange.Dir, at packet.Pos, what happening) {
 
 // ended ends a direction of a stream.
 func (c *Conn) ended(st *stream, d exchange.Dir, at packet.Pos, what happening) {
-	if st.kind == requestStream {
+	if st.messages() {
 		c.requestEnd(st, d, at, what)
 	}
 	if st.over[d] = true; st.over[d.Reverse()] || st.id&2 != 0 {

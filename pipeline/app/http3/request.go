@@ -27,6 +27,9 @@ type half struct {
 	large  bool  // the header block is longer than is read
 	torn   bool  // bytes of it are missing
 
+	promised bool   // the header block is of a request that the server answers unasked
+	push     uint64 // its number
+
 	block  []byte // header block that is not whole, or that waits for its table
 	blocks []packet.Pos
 	whole  bool    // it is whole, and waits
@@ -103,7 +106,7 @@ func (c *Conn) request(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
 		switch h.typ {
 		case frameData:
 			c.body(st, d, at, b[:n])
-		case frameHeaders:
+		case frameHeaders, framePushPromise:
 			c.gather(h, at, b[:n])
 		default:
 			c.own += n
@@ -133,7 +136,14 @@ func (c *Conn) open(st *stream, d exchange.Dir, at packet.Pos) {
 func (c *Conn) close(st *stream, d exchange.Dir, at packet.Pos) {
 	h := &st.half[d]
 	h.inside = false
-	if h.typ != frameHeaders {
+	switch h.typ {
+	case frameHeaders:
+		h.promised = false
+	case framePushPromise:
+		if !c.promise(st, d) {
+			return
+		}
+	default:
 		return
 	}
 	if len(c.blocked) < maxBlocked && c.mustWait(d, h) {
@@ -170,13 +180,24 @@ func (c *Conn) fields(st *stream, d exchange.Dir) {
 	t := &c.sides[d].table
 	block, ats := h.block, h.blocks
 	c.release(h)
+	decode := func(f http2.Fields) bool { return !h.large && t.decode(block, f) }
+	if h.promised {
+		h.promised = false
+		if !c.pairs.Promise(pushNumber(h.push), ats, block, decode) {
+			c.own += int64(len(block))
+		}
+		return
+	}
 	st.pair = true
 	if h.torn {
 		c.pairs.Head(d, st.number(), ats, block, nil)
 		c.pairs.Odd(st.number(), exchange.AnomalyLostSegment)
 		return
 	}
-	c.pairs.Head(d, st.number(), ats, block, func(f http2.Fields) bool { return !h.large && t.decode(block, f) })
+	c.pairs.Head(d, st.number(), ats, block, decode)
+	if st.kind == pushStream {
+		c.pairs.Pushed(st.number())
+	}
 }
 
 // release forgets the header block of h.
@@ -193,7 +214,7 @@ func (c *Conn) requestGap(st *stream, d exchange.Dir, at packet.Pos, n int64, re
 	}
 	if h.inside && n <= h.remain {
 		h.remain -= n
-		if h.torn = h.typ == frameHeaders; h.typ == frameData {
+		if h.torn = h.typ == frameHeaders || h.typ == framePushPromise; h.typ == frameData {
 			st.pair = true
 			c.pairs.Gap(d, st.number(), n, reason)
 		}
@@ -233,7 +254,9 @@ func (c *Conn) settle(st *stream, d exchange.Dir) {
 	switch st.kind {
 	case unknownStream:
 		c.own += int64(len(h.head))
-	case requestStream:
+	case promisedStream:
+		c.own += int64(len(h.head))
+	case requestStream, pushStream:
 		c.wasted += int64(len(h.block))
 		c.release(h)
 		for _, e := range h.events {

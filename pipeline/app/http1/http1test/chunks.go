@@ -52,12 +52,9 @@ func versions(l *list) {
 }
 
 func sizeThen(l *list) {
-	for _, c := range []string{"\r", "\n", "\x00", "\v", "\f", "x", ",", " x"} {
+	for _, c := range []string{"\r", "\n", "\x00", "\v", "\f", "x", ",", " x", " ", "\t"} {
 		l.add("a chunk size and "+show(c), head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x%s\r\n", n, c) }, "\r\n", "0\r\n\r\n"),
 			"bad_chunk_line", "bare_lf_chunk_ext")
-	}
-	for _, c := range []string{" ", "\t"} {
-		l.add("a chunk size and "+show(c), head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x%s\r\n", n, c) }, "\r\n", "0\r\n\r\n")).Uncommon = true
 	}
 }
 
@@ -90,6 +87,7 @@ func extensions(l *list) {
 	l.add("an extension", head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x; foobar\r\n", n) }, "\r\n", "0\r\n\r\n"), "chunk_extension")
 	l.add("an extension that looks like a chunk", head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x; %s  %x\r\n", n, strings.Repeat("x", n), n) }, "\r\n", "0\r\n\r\n"), "chunk_extension")
 	l.add("an extension that ends in LF", head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x;a\n", n) }, "\r\n", "0\r\n\r\n"), "bare_lf_chunk_ext")
+	l.add("an extension with LF in it", head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x;a\nb\r\n", n) }, "\r\n", "0\r\n\r\n"), "bare_lf_chunk_ext")
 	l.add("an extension with CR in it", head(te)+chunked(Hidden, func(n int) string { return fmt.Sprintf("%x;a\rb\r\n", n) }, "\r\n", "0\r\n\r\n"), "bad_chunk_line")
 }
 

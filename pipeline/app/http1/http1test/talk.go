@@ -11,10 +11,11 @@ func bodyless(l *list) {
 	for _, st := range []string{"100", "101", "102", "204", "304"} {
 		l.add(st+" with a body", "HTTP/1.1 "+st+" ok\r\n"+block(cl(full))+Hidden, "unexpected_body")
 	}
+	l.add("205 with a body", "HTTP/1.1 205 ok\r\n"+block(cl(full))+Hidden, "unexpected_body")
 	for _, st := range []string{"204", "304"} {
 		l.add(st+" with chunks", "HTTP/1.1 "+st+" ok\r\n"+block(te)+chunks(Hidden), "unexpected_body")
 	}
-	for _, st := range []string{"205", "206", "300", "301", "302", "303", "305", "307", "308", "400", "401", "403", "404", "406", "407", "500", "502", "299"} {
+	for _, st := range []string{"206", "300", "301", "302", "303", "305", "307", "308", "400", "401", "403", "404", "406", "407", "500", "502", "299"} {
 		l.add(st+" with a body", "HTTP/1.1 "+st+" ok\r\n"+block(cl(full))+Hidden).Uncommon = true
 	}
 }
@@ -27,7 +28,7 @@ func strangeStatus(l *list) {
 
 func beforeStatus(l *list) {
 	for _, j := range []string{"\r\n", "\r\n\r\n", "\r", "\r\r", "\n", "\n\n", "\n\r"} {
-		l.add(show(j)+" before the response", j+head(te)+chunks(Hidden)).Uncommon = true
+		l.add(show(j)+" before the response", j+head(te)+chunks(Hidden), "junk_before_response")
 	}
 	for _, j := range []string{" \r\n", " \t\r\n", " \r\n\t\r\n", " \t\r\r\n", "foobar\r\n", "SIP/2.0 200 ok\r\n", " foobar\r\n", " SIP/2.0 200 ok\r\n", " \r", " \n",
 		"H", "HT", "HTT", "HTTX", "HTTXY"} {
