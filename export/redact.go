@@ -115,7 +115,7 @@ func NewRedactor(level Redaction, key []byte, next Sink) Sink {
 	if level == RedactNone {
 		return next
 	}
-	r := &redactor{next: next, strict: level == RedactStrict}
+	r := &redactor{next: next, strict: level == RedactStrict, names: map[string]bool{}}
 	if len(key) > 0 {
 		r.mac = hmac.New(sha256.New, key)
 	}
@@ -130,6 +130,22 @@ type redactor struct {
 	m       *memory
 	secrets []string // taken out of the message at hand
 	depth   int      // of URLs inside parameters of URLs
+	names   map[string]bool
+}
+
+// maxNames bounds the names of fields whose kind a redactor remembers.
+const maxNames = 1024
+
+// hidesField is [SecretHeader] for a name that has most likely been seen before.
+func (r *redactor) hidesField(name string) bool {
+	hidden, ok := r.names[name]
+	if !ok {
+		hidden = SecretHeader(name)
+		if len(r.names) < maxNames {
+			r.names[strings.Clone(name)] = hidden
+		}
+	}
+	return hidden
 }
 
 // memory is where copies live until their batch is released.
@@ -254,7 +270,7 @@ func (r *redactor) value(name, v string) string {
 	switch {
 	case v == "":
 		return v
-	case SecretHeader(name):
+	case r.hidesField(name):
 		if scheme, rest, ok := strings.Cut(v, " "); ok && schemes[strings.ToLower(scheme)] {
 			return r.join(scheme+" ", r.secret(rest))
 		}
@@ -394,20 +410,22 @@ func (r *redactor) head(b []byte) []byte {
 	if known > maxSecrets {
 		return nil // looking for all of them would take too long: the fields say the same
 	}
-	out := make([]byte, 0, len(b))
+	// A head without secrets, as most are, is handed on as it is.
+	var out []byte
+	all, done := unsafeString(b), 0
 	hide, first := "", true
-	for len(b) > 0 {
-		n := 1 + bytes.IndexAny(b, "\r\n")
+	for at := 0; at < len(all); {
+		n := 1 + strings.IndexAny(all[at:], "\r\n")
 		if n == 0 {
-			n = len(b)
+			n = len(all) - at
 		}
-		line, end := b[:n], ""
+		line, from := all[at:at+n], at
+		at += n
 		if c := line[n-1]; c == '\r' || c == '\n' {
-			line, end = line[:n-1], string(c)
+			line = line[:n-1]
 		}
-		b = b[n:]
-		text := string(line)
-		switch name, value, ok := strings.Cut(text, ":"); {
+		text := line
+		switch name, value, ok := strings.Cut(line, ":"); {
 		case len(line) == 0:
 		case first:
 			text, first = r.url(text), false
@@ -425,13 +443,23 @@ func (r *redactor) head(b []byte) []byte {
 			}
 		default:
 			hide = ""
-			if SecretHeader(name) || r.strict && !PlainHeader(name) {
+			if r.hidesField(name) || r.strict && !PlainHeader(name) {
 				hide = name
 			}
 			trimmed := strings.TrimLeft(value, " \t")
-			text = name + ":" + value[:len(value)-len(trimmed)] + r.value(name, trimmed)
+			if shown := r.value(name, trimmed); shown != trimmed {
+				text = line[:len(line)-len(trimmed)] + shown
+			}
 		}
-		out = append(append(out, text...), end...)
+		if text != line {
+			out = append(append(out, all[done:from]...), text...)
+			done = from + len(line)
+		}
+	}
+	if done == 0 {
+		out = b
+	} else {
+		out = append(out, all[done:]...)
 	}
 	for _, s := range r.secrets[:known] {
 		if len(s) >= 6 && bytes.Contains(out, []byte(s)) {

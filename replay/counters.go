@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -16,18 +15,31 @@ type ifaceCounters struct {
 }
 
 // readIface reads the counters of an interface; ok is false where the system has none.
+// /proc has those of the network that this process is in; /sys may be that of another.
 func readIface(name string) (c ifaceCounters, ok bool) {
-	dir := filepath.Join("/sys/class/net", filepath.Base(name), "statistics")
-	ok = true
-	read := func(file string) uint64 {
-		text, err := os.ReadFile(filepath.Join(dir, file))
-		n, perr := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-		ok = ok && err == nil && perr == nil
-		return n
+	text, err := os.ReadFile("/proc/net/dev")
+	if err != nil || name == "" {
+		return c, false
 	}
-	c.txPackets, c.txBytes, c.txDropped = read("tx_packets"), read("tx_bytes"), read("tx_dropped")
-	c.rxPackets, c.rxBytes, c.rxDropped = read("rx_packets"), read("rx_bytes"), read("rx_dropped")
-	return c, ok
+	for line := range strings.Lines(string(text)) {
+		of, rest, found := strings.Cut(line, ":")
+		if !found || strings.TrimSpace(of) != name {
+			continue
+		}
+		// Eight columns of what was received, beginning with bytes, packets, errors and
+		// drops, then as many of what was sent.
+		f := strings.Fields(rest)
+		if len(f) < 16 {
+			return c, false
+		}
+		ok = true
+		for i, v := range map[int]*uint64{0: &c.rxBytes, 1: &c.rxPackets, 3: &c.rxDropped, 8: &c.txBytes, 9: &c.txPackets, 11: &c.txDropped} {
+			*v, err = strconv.ParseUint(f[i], 10, 64)
+			ok = ok && err == nil
+		}
+		return c, ok
+	}
+	return c, false
 }
 
 func (c ifaceCounters) minus(b ifaceCounters) ifaceCounters {
@@ -103,16 +115,20 @@ func loopback() string {
 }
 
 // hops returns what the interfaces counted since newPath; sent is what the target says
-// that it has handed to the kernel.
-func (p *path) hops(sent Amount) (list []Hop) {
+// that it has handed to the kernel, divided that some of it went in large pieces, which
+// interfaces that do not divide them count once.
+func (p *path) hops(sent Amount, divided bool) (list []Hop) {
 	all := "all traffic of the interface"
 	if c, ok := readIface(p.egress); ok && p.egress != "" {
 		c = c.minus(p.before[0])
 		h := Hop{Name: HopInterface, Where: p.egress, Packets: &c.txPackets, Bytes: &c.txBytes, Dropped: &c.txDropped, Note: all}
 		if sent.Packets > 0 && c.txPackets < sent.Packets {
-			if p.egress == p.target {
+			switch {
+			case p.egress == p.target:
 				h.Note = all + "; large sends count once on loopback"
-			} else {
+			case divided:
+				h.Note = all + "; it may count large sends once, so that loss does not show here"
+			default:
 				lost := int64(sent.Packets - c.txPackets)
 				h.Lost = &lost
 			}

@@ -31,7 +31,7 @@ func TestTheTargetsSocketIsAHop(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	hops := p.hops(Amount{Packets: n})
+	hops := p.hops(Amount{Packets: n}, false)
 	var names []string
 	for _, h := range hops {
 		names = append(names, h.Name)
@@ -48,5 +48,21 @@ func TestTheTargetsSocketIsAHop(t *testing.T) {
 	// Elsewhere there is no socket of ours to look at.
 	if q := newPath(netip.MustParseAddr("192.0.2.1"), to.Port(), ""); q.port != 0 {
 		t.Errorf("a target elsewhere has the socket of port %d", q.port)
+	}
+}
+
+// Packets that an interface has not counted are missing, unless it counts large sends once.
+func TestLossAtTheInterface(t *testing.T) {
+	lo := loopback()
+	for _, divided := range []bool{false, true} {
+		p := &path{egress: lo}
+		p.before[0], _ = readIface(lo)
+		hops := p.hops(Amount{Packets: 1 << 40}, divided)
+		if len(hops) != 1 {
+			t.Fatalf("%d hops", len(hops))
+		}
+		if lost := hops[0].Lost != nil; lost == divided {
+			t.Errorf("divided by the kernel %t: lost at the interface is %v, %q", divided, hops[0].Lost, hops[0].Note)
+		}
 	}
 }

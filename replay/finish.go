@@ -17,7 +17,7 @@ func (r *runner) result(err error) *Result {
 	collected := r.o.Collect != nil
 	res := &Result{
 		Run: fmt.Sprintf("%08x", r.id), Sources: r.o.Sources, To: r.o.To, Collect: r.o.CollectAt, Started: r.began.UTC(), Ended: r.ended,
-		ElapsedNS: int64(r.lastUnit), TookNS: int64(r.took), Sent: r.sent, OfPackets: r.o.Packets != nil, Schedule: r.stat,
+		ElapsedNS: int64(r.elapsed()), TookNS: int64(r.took), Sent: r.sent, OfPackets: r.o.Packets != nil, Schedule: r.stat,
 		Timing: r.timing.timing(r.o.LateSend), Ledger: r.ledger.report(collected), Counters: r.counts(), Failures: r.ledger.failureList(),
 	}
 	if err != nil {
@@ -39,12 +39,22 @@ func (r *runner) result(err error) *Result {
 	return res
 }
 
+// elapsed is from the start to the last unit sent. At a rate that paces nothing, targets
+// that wait for connections and answers take units long before they leave: then it is to
+// the last pair that was noted as sent.
+func (r *runner) elapsed() time.Duration {
+	if !r.o.Rate.max {
+		return r.lastUnit
+	}
+	return max(r.lastUnit, r.ledger.lastSent())
+}
+
 // rates holds what was asked against what was achieved. The last unit marks the time
 // and is not counted: n units take the time of n-1 distances.
 func (r *runner) rates(counters map[string]int64) RateResult {
 	rate := r.o.Rate
 	x := RateResult{Asked: rate.String(), Unit: rate.unit.String()}
-	t := r.lastUnit.Seconds()
+	t := r.elapsed().Seconds()
 	if t <= 0 {
 		return x
 	}
@@ -58,6 +68,9 @@ func (r *runner) rates(counters map[string]int64) RateResult {
 	}
 	n := float64(r.pub.units.Load())
 	part := (n - 1) / n / t // of whole amounts, per second
+	if rate.max {
+		part = 1 / t
+	}
 	x.PairsPerSecond = float64(r.ledger.sent.n) * part
 	x.PacketsPerSecond = float64(r.sent.Packets) * part
 	if l2 := float64(counters[CountL2]); l2 > 0 {
@@ -144,7 +157,7 @@ func (r *runner) hops(res *Result) []Hop {
 		last.Packets, last.Bytes = &r.sent.Packets, &r.sent.Bytes
 	}
 	if r.path != nil {
-		list = append(list, r.path.hops(r.sent)...)
+		list = append(list, r.path.hops(r.sent, res.Counters[CountSegmented] > 0)...)
 	}
 	switch {
 	case l.CountOnly:

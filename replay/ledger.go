@@ -23,6 +23,7 @@ type ledger struct {
 	scheduled uint64
 	sent      bitmap
 	failed    bitmap
+	last      time.Duration // when the latest was sent
 	failures  map[failureKey]uint64
 	left      bitmap
 	reasons   map[string]uint64 // of what was left out
@@ -36,6 +37,9 @@ type ledger struct {
 
 	observations, unmarked, bad, other, unsized uint64
 	duplicates, mispairs                        uint64
+
+	// joined holds, by the number of an event, that of the event whose request is its own.
+	joined map[uint64]uint64
 
 	delay steps
 	ticks []tick // by second of the run
@@ -84,7 +88,15 @@ func (l *ledger) markSent(seq uint64, now time.Duration) {
 		t := l.tick(now)
 		t.pairs++
 		t.behind = max(t.behind, seq+1)
+		l.last = max(l.last, now)
 	}
+}
+
+// lastSent returns when the last event was noted as sent.
+func (l *ledger) lastSent() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
 }
 
 func (l *ledger) markFailed(seq uint64, hop string, err error, now time.Duration) {
@@ -131,6 +143,9 @@ func (l *ledger) observe(o *Observation, now time.Duration) {
 	q, qOK := l.marker(o.Request)
 	s, sOK := l.marker(o.Response)
 	switch {
+	case qOK && sOK && l.shares(q.Seq, s.Seq):
+		l.note(s, now)
+		l.size(s, o)
 	case qOK && sOK && q.Seq != s.Seq:
 		// The response's own pair has not been seen by this.
 		l.mispairs++
@@ -149,6 +164,22 @@ func (l *ledger) observe(o *Observation, now time.Duration) {
 	case len(o.Request)+len(o.Response) == 0:
 		l.unmarked++
 	}
+}
+
+// join notes that an event is answered to the request of another.
+func (l *ledger) join(response, request uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.joined == nil {
+		l.joined = map[uint64]uint64{}
+	}
+	l.joined[response] = request
+}
+
+// shares reports whether the event response was answered to the request of another.
+func (l *ledger) shares(request, response uint64) bool {
+	q, ok := l.joined[response]
+	return ok && q == request
 }
 
 // marker reads a marker and reports whether it is one of this run.

@@ -133,3 +133,26 @@ func TestParseLoss(t *testing.T) {
 		}
 	}
 }
+
+// A response that goes out to the request of another event is no mispairing, and any
+// other that comes to that request is.
+func TestSharedRequestsAreNoMispairing(t *testing.T) {
+	l := ledger{run: 7}
+	l.schedule(4)
+	l.join(1, 0)
+	for seq := range uint64(4) {
+		l.markSent(seq, 0)
+	}
+	text := func(seq uint64) []byte { return Marker{Run: 7, Seq: seq}.Append(nil) }
+	for _, o := range [][2]uint64{{0, 0}, {0, 1}, {3, 2}} {
+		l.observe(&Observation{Request: text(o[0]), Response: text(o[1]), RequestBody: -1, ResponseBody: -1}, 0)
+	}
+	r := l.report(true)
+	if r.Seen != 3 || r.Lost != 1 || r.Mispaired != 1 || r.Duplicated != 0 {
+		t.Errorf("seen %d, lost %d, mispaired %d, duplicated %d", r.Seen, r.Lost, r.Mispaired, r.Duplicated)
+	}
+	l.observe(&Observation{Request: text(2), Response: text(1), RequestBody: -1, ResponseBody: -1}, 0)
+	if r := l.report(true); r.Mispaired != 2 {
+		t.Errorf("mispaired %d, want 2", r.Mispaired)
+	}
+}

@@ -66,10 +66,12 @@ type RateResult struct {
 
 // Names of counters (see [Env.Count]) that the core itself makes use of.
 const (
-	CountL2       = "l2_bytes"    // frames as they leave, without FCS
-	CountInner    = "inner_bytes" // frames inside the tunnel
-	CountHTTP     = "http_bytes"  // heads and bodies
-	CountSyscalls = "syscalls"
+	CountL2    = "l2_bytes"    // frames as they leave, without FCS
+	CountInner = "inner_bytes" // frames inside the tunnel
+	// CountSegmented is of sends that the kernel or the card divides into packets.
+	CountSegmented = "segmented_sends"
+	CountHTTP      = "http_bytes" // heads and bodies
+	CountSyscalls  = "syscalls"
 )
 
 // Hops of a pair, in order; targets name them in [Env.Failed].

@@ -648,6 +648,10 @@ func (r *runner) Failed(seq uint64, hop string, err error) {
 // LeftOut implements [Env].
 func (r *runner) LeftOut(seq uint64, reason string) { r.ledger.markLeft(seq, reason) }
 
+// Joined notes that the response of an event goes out to the request of another, whose
+// marker that request has; see [recap/replay/wire.Joiner].
+func (r *runner) Joined(response, request uint64) { r.ledger.join(response, request) }
+
 // Run implements [Env].
 func (r *runner) Run() uint32 { return r.id }
 

@@ -21,6 +21,9 @@ const (
 	// gcPercentCounting is for a reading that keeps nothing of a pair: its heap is so
 	// small that several times its size is little.
 	gcPercentCounting = 400
+	// gcPercentReplay is for pairs that wait for their time, every one of which is
+	// allocated: the budget has room for them, and what collects is taken from sending.
+	gcPercentReplay = 200
 )
 
 // sinks says how outputs are written: row groups wait in memory, those of several

@@ -52,3 +52,16 @@ func (p *profiles) start() (stop func() error, err error) {
 		return nil
 	}, nil
 }
+
+// around profiles f.
+func (p *profiles) around(f func() error) error {
+	stop, err := p.start()
+	if err != nil {
+		return err
+	}
+	err = f()
+	if stopped := stop(); err == nil {
+		err = stopped
+	}
+	return err
+}

@@ -47,6 +47,8 @@ Every pair carries an X-Replay-Id in its request and its response. With --collec
 the report says what came out of the system: seen, lost, duplicated, mispaired,
 truncated, and where pairs were lost. An interrupt ends with a true report too.
 
+Where the system's output is looked for, as --collect URL:
+%s
 RATE is original, a multiple of it (2x), 1.5gbps, 400kpps, 5000pairs/s, max, or a
 ramp such as 100mbps..2gbps/60s. Bits count what the target puts on the wire.
 
@@ -99,6 +101,7 @@ type replayCommand struct {
 	setHeaders  []string
 	removes     []string
 	showing     replayShowing
+	profiles    profiles
 
 	filter     *export.Filter
 	passedOver atomic.Uint64 // pairs that --where left out
@@ -115,7 +118,7 @@ func newReplay(u *ui) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "replay [flags] SOURCE... --to URL",
 		Short:   "Send pairs or packets toward a live system, with proof of what arrived",
-		Long:    fmt.Sprintf(replayHelp, targetTable()),
+		Long:    fmt.Sprintf(replayHelp, targetTable(), collectorTable()),
 		Example: replayExamples,
 		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
 	}
@@ -149,6 +152,7 @@ func newReplay(u *ui) *cobra.Command {
 	f.StringArrayVar(&c.setHeaders, "set-header", nil, "set this `'NAME: VALUE'` in http requests; repeatable")
 	f.StringArrayVar(&c.removes, "remove-header", nil, "take the header `NAME` out of http requests; repeatable")
 	c.showing.register(cmd)
+	c.profiles.register(f)
 	c.follow.register(cmd)
 	c.pick.register(f)
 	f.Var(&c.readAhead, "read-ahead", "memory for bringing pairs into the order of their requests; a pair from further back is sent late, and counted. A source that fits is kept for all loops")
@@ -173,6 +177,10 @@ func newReplay(u *ui) *cobra.Command {
 }
 
 func (c *replayCommand) run(cmd *cobra.Command, args []string) error {
+	return c.profiles.around(func() error { return c.replay(cmd, args) })
+}
+
+func (c *replayCommand) replay(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
 	o, search, err := c.options(ctx, cmd, args)
 	if err != nil {
@@ -301,7 +309,7 @@ func (c *replayCommand) options(ctx context.Context, cmd *cobra.Command, args []
 		o.Packets = c.packetSource(cmd.CommandPath(), args)
 		return o, search, nil
 	}
-	setMemory(int64(c.limits.mem.size)+2*int64(c.readAhead.size), gcPercent)
+	setMemory(int64(c.limits.mem.size)+2*int64(c.readAhead.size), gcPercentReplay)
 	o.Source, err = c.pairSources(ctx, cmd.CommandPath(), args)
 	return o, search, err
 }
@@ -506,6 +514,15 @@ func targetTable() string {
 	var b strings.Builder
 	for _, t := range all.Targets() {
 		fmt.Fprintf(&b, "  %-24s %s\n", strings.Join(shortSchemes(t.Schemes), " "), t.Doc)
+	}
+	return b.String()
+}
+
+// collectorTable lists the collectors for --help.
+func collectorTable() string {
+	var b strings.Builder
+	for _, k := range all.Collectors() {
+		fmt.Fprintf(&b, "  %-24s %s\n", strings.Join(k.Schemes, " "), k.Doc)
 	}
 	return b.String()
 }

@@ -503,18 +503,20 @@ func (c *replayCommand) chosen(s replay.Source) replay.Source {
 func stripped(s replay.Source) replay.Source {
 	return func(ctx context.Context) iter.Seq2[*exchange.Pair, error] {
 		return func(yield func(*exchange.Pair, error) bool) {
-			var out *exchange.Pair
+			var out *exchange.Batch
 			sink := export.NewRedactor(export.RedactHeaders, nil, sinkFunc(func(b *exchange.Batch) error {
-				out = b.Pairs[0].Clone() // the copy's memory is used again
+				out = b
+				// Never given back, so that the copy's memory is not used again.
+				b.Retain()
 				return nil
 			}))
 			for p, err := range s(ctx) {
 				if err == nil {
 					b := exchange.NewBatch(nil)
 					b.Pairs = append(b.Pairs, p)
-					err = sink.Write(b)
-					b.Release()
-					p = out
+					if err = sink.Write(b); err == nil {
+						p = out.Pairs[0]
+					}
 				}
 				if !yield(p, err) {
 					return

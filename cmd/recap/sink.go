@@ -74,6 +74,7 @@ type sinkCommand struct {
 	overwrite bool
 	json      bool
 	progress  choice
+	profiles  profiles
 }
 
 func newSink(u *ui) *cobra.Command {
@@ -84,7 +85,9 @@ func newSink(u *ui) *cobra.Command {
 		Short:   "A reference ingestor: receive what replay sends, count, report",
 		Long:    sinkHelp,
 		Example: sinkExamples,
-		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.profiles.around(func() error { return c.run(cmd, args) })
+		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -103,6 +106,7 @@ func newSink(u *ui) *cobra.Command {
 	f.StringVar(&c.aktoToken, "akto-token", "", "want this `TEXT` in the authorization header of requests to --akto")
 	f.StringVar(&c.metloKey, "metlo-key", "", "want this `TEXT` in the Authorization header of requests to --metlo")
 	f.Var(&c.progress, "progress", "show counts on standard error while it runs; auto is only on a terminal")
+	c.profiles.register(f)
 	f.IntVar(&c.limits.workers, "workers", 0, "work on connections in `N` goroutines side by side; 0 is one per processor")
 	f.Var(&c.limits.mem, "mem", "memory for all state of connections")
 	f.Var(&c.limits.bodyLimit, "body-limit", "bytes of each body that are stored, 0 for none; sizes are always of the whole")

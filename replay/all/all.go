@@ -90,7 +90,7 @@ func Collectors() []Collector {
 	return []Collector{
 		{Schemes: []string{"kafka"}, Peers: true, Doc: "a topic, from where it ends; ?format= as for the target", Open: collect.OpenKafka},
 		{Schemes: []string{"jsonl"}, Local: true, Doc: "a file of JSON lines, or all below a directory, that grow", Open: collect.OpenFile},
-		{Schemes: []string{"http"}, Local: true, Doc: "an endpoint that listens for posted records", Open: collect.OpenHTTP},
+		{Schemes: []string{"http"}, Local: true, Doc: "records that are posted to this address, where replay listens", Open: collect.OpenHTTP},
 		{Schemes: []string{"sink"}, Doc: "what a recap sink sees (its --serve)", Open: collect.OpenSink},
 	}
 }

@@ -23,6 +23,11 @@ type Options struct {
 	// conversation on one of them; 0: one. More pay where many conversations are under way
 	// at once and processors are idle; else waking threads costs more than it gives.
 	Lanes int
+	// Segment leaves it to the interface to divide what follows each other in one
+	// connection (PACKET_VNET_HDR): a card sends the same packets as without, but who
+	// listens on this host, or at the other end of a veth, may see large ones that are
+	// not divided and not summed yet.
+	Segment bool
 	// SendBuffer of the socket, bytes; 4 MiB, or what the kernel allows.
 	SendBuffer int
 }
@@ -31,7 +36,7 @@ type Options struct {
 const maxLanes = 64
 
 // Open returns the target for iface:eth0. It needs CAP_NET_RAW. Parameters: qdisc
-// (use, bypass), lanes, and those of [wire.Options.Parameter].
+// (use, bypass), lanes, gso (off, on), and those of [wire.Options.Parameter].
 func Open(_ context.Context, u *url.URL, o Options, env replay.Env) (replay.Target, error) {
 	name := u.Opaque
 	if name == "" {
@@ -51,6 +56,13 @@ func Open(_ context.Context, u *url.URL, o Options, env replay.Env) (replay.Targ
 				return nil, fmt.Errorf("parameter qdisc: %q is neither use nor bypass", v[0])
 			}
 			o.Bypass = v[0] == "bypass"
+			continue
+		}
+		if key == "gso" {
+			if v[0] != "off" && v[0] != "on" {
+				return nil, fmt.Errorf("parameter gso: %q is neither off nor on", v[0])
+			}
+			o.Segment = v[0] == "on"
 			continue
 		}
 		if err := o.Parameter(key, v[0]); err != nil {

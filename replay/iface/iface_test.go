@@ -97,10 +97,15 @@ func listen(t testing.TB, i *net.Interface) int {
 
 // What arrives at the other end of a cable is what a file would hold.
 func TestFramesArrive(t *testing.T) {
-	for _, query := range []string{"", "qdisc=bypass", "mss=300"} {
+	for _, query := range []string{"", "qdisc=bypass", "mss=300", "gso=on", "mss=300&gso=on", "mss=300&gso=on&timestamps=on"} {
 		t.Run(query, func(t *testing.T) {
 			want := fileFrames(t, query)
 			inNamespace(t, func(left, right *net.Interface) {
+				if strings.Contains(query, "gso=on") {
+					if err := divideHere(left); err != nil {
+						t.Skip(err)
+					}
+				}
 				fd := listen(t, right)
 				defer unix.Close(fd)
 				env := new(targettest.Env)
@@ -140,12 +145,21 @@ func TestFramesArrive(t *testing.T) {
 	}
 }
 
+// divideHere makes the kernel divide and sum what a card would: a cable has no card, and
+// hands large frames over as they are.
+func divideHere(i *net.Interface) error {
+	if out, err := exec.Command("ethtool", "-K", i.Name, "tso", "off", "tx", "off").CombinedOutput(); err != nil {
+		return fmt.Errorf("ethtool: %w: %s", err, out)
+	}
+	return nil
+}
+
 // fileFrames are the frames that a file of the same events has.
 func fileFrames(t testing.TB, query string) (frames [][]byte) {
 	name := filepath.Join(t.TempDir(), "want.pcap")
 	u := &url.URL{Scheme: "file", Path: name}
 	if strings.HasPrefix(query, "mss") {
-		u.RawQuery = query
+		u.RawQuery = strings.Replace(query, "&gso=on", "", 1)
 	}
 	target, err := file.Open(t.Context(), u, file.Options{}, new(targettest.Env))
 	if err != nil {
@@ -249,6 +263,15 @@ func BenchmarkVeth(b *testing.B) {
 		"raw, no qdisc": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
 			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Bypass: true}, env)
 		},
+		"raw, segmented by the interface": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
+			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Segment: true}, env)
+		},
+		"raw, segmented by the kernel": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
+			if err := divideHere(left); err != nil {
+				return nil, err
+			}
+			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Segment: true}, env)
+		},
 		"vxlan": func(env replay.Env, left, right *net.Interface) (replay.Target, error) {
 			for _, args := range []string{"addr add 192.168.77.1/24 dev left", "link set left mtu 1550", "link set right mtu 1550",
 				"neigh add 192.168.77.2 dev left lladdr " + right.HardwareAddr.String()} {
@@ -259,7 +282,7 @@ func BenchmarkVeth(b *testing.B) {
 			return vxlan.Open(b.Context(), &url.URL{Scheme: "vxlan", Host: "192.168.77.2"}, vxlan.Options{MTU: 1550}, env)
 		},
 	}
-	for _, name := range []string{"raw", "raw, no qdisc", "vxlan"} {
+	for _, name := range []string{"raw", "raw, no qdisc", "raw, segmented by the interface", "raw, segmented by the kernel", "vxlan"} {
 		b.Run(name, func(b *testing.B) {
 			inNamespace(b, func(left, right *net.Interface) {
 				env := &sumEnv{start: time.Now()}

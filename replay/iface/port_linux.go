@@ -34,6 +34,10 @@ type lane struct {
 	frames  []piece
 	msgs    []mmsg.Header
 	iovs    []unix.Iovec
+	counts  []int32 // frames of each message
+	segment bool
+	heads   [][wire.VirtioLen]byte // of each message
+	trains  int64
 	syscall int64
 	retries int64
 	lost    []loss // frames that were given up
@@ -46,7 +50,10 @@ type loss struct {
 	err error
 }
 
-type piece struct{ off, n, tag int32 }
+type piece struct {
+	off, n, tag int32
+	made        bool
+}
 
 func newPort(i *net.Interface, o Options, env replay.Env) (*port, error) {
 	p := &port{env: env, mtu: i.MTU, done: make(chan *lane, o.Lanes)}
@@ -55,7 +62,7 @@ func newPort(i *net.Interface, o Options, env replay.Env) (*port, error) {
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
-		l := &lane{fd: fd, work: make(chan context.Context)}
+		l := &lane{fd: fd, segment: o.Segment, work: make(chan context.Context)}
 		p.lanes = append(p.lanes, l)
 		if len(p.lanes) > 1 {
 			go l.serve(p.done)
@@ -91,6 +98,11 @@ func open(i *net.Interface, o Options) (int, error) {
 			return fail("PACKET_QDISC_BYPASS", err)
 		}
 	}
+	if o.Segment {
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1); err != nil {
+			return fail("PACKET_VNET_HDR", err)
+		}
+	}
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: i.Index}); err != nil {
 		return fail("bind", err)
 	}
@@ -109,7 +121,7 @@ func (p *port) Frame(r *wire.Route, n int, tag int32) []byte {
 		l.buf = append(l.buf, make([]byte, n)...)
 	}
 	l.buf = l.buf[:end]
-	l.frames = append(l.frames, piece{int32(off), int32(n), tag})
+	l.frames = append(l.frames, piece{int32(off), int32(n), tag, r.Made})
 	return l.buf[off:end:end]
 }
 
@@ -147,7 +159,10 @@ func (p *port) Flush(ctx context.Context, failed func(int32, error)) error {
 		if l.retries > 0 {
 			p.env.Count("send_retries", l.retries)
 		}
-		l.syscall, l.retries, l.lost = 0, 0, l.lost[:0]
+		if l.trains > 0 {
+			p.env.Count(replay.CountSegmented, l.trains)
+		}
+		l.syscall, l.retries, l.trains, l.lost = 0, 0, 0, l.lost[:0]
 	}
 	return err
 }
@@ -167,10 +182,15 @@ func (l *lane) send(ctx context.Context) {
 		return
 	}
 	l.lay()
+	at := 0 // frame
 	for m := 0; m < len(l.msgs); {
 		n, err := mmsg.Send(l.fd, l.msgs[m:])
 		l.syscall++
-		switch m += n; {
+		for range n {
+			at += int(l.counts[m])
+			m++
+		}
+		switch {
 		case err == 0:
 		case mmsg.Again(err):
 			l.retries++
@@ -185,27 +205,68 @@ func (l *lane) send(ctx context.Context) {
 			l.err = os.NewSyscallError("sendmmsg", err)
 			return
 		default:
-			l.lost = append(l.lost, loss{l.frames[m].tag, os.NewSyscallError("sendmmsg", err)})
+			for _, f := range l.frames[at : at+int(l.counts[m])] {
+				l.lost = append(l.lost, loss{f.tag, os.NewSyscallError("sendmmsg", err)})
+			}
+			at += int(l.counts[m])
 			m++
 		}
 	}
 }
 
-// lay makes a message of each frame.
+// lay makes a message of each frame, or of each train of them.
 func (l *lane) lay() {
 	n := len(l.frames)
 	if cap(l.msgs) < n {
-		l.msgs, l.iovs = make([]mmsg.Header, 2*n), make([]unix.Iovec, 2*n)
+		// Pointers into these must stay good, so they are as large as they can get.
+		l.msgs, l.iovs, l.heads = make([]mmsg.Header, 0, 2*n), make([]unix.Iovec, 0, 4*n), make([][wire.VirtioLen]byte, 0, 2*n)
 	}
-	l.msgs, l.iovs = l.msgs[:n], l.iovs[:n]
-	for i, f := range l.frames {
-		l.iovs[i].Base = &l.buf[f.off]
-		l.iovs[i].SetLen(int(f.n))
-		h := &l.msgs[i]
-		*h = mmsg.Header{}
-		h.Iov = &l.iovs[i]
-		h.SetIovlen(1)
+	l.msgs, l.iovs, l.heads, l.counts = l.msgs[:0], l.iovs[:0], l.heads[:0], l.counts[:0]
+	for i := 0; i < n; {
+		first := len(l.iovs)
+		count := 1
+		if l.segment {
+			count = l.train(i)
+		} else {
+			l.iov(l.frame(i))
+		}
+		h := mmsg.Header{}
+		h.Iov = &l.iovs[first]
+		h.SetIovlen(len(l.iovs) - first)
+		l.msgs, l.counts = append(l.msgs, h), append(l.counts, int32(count))
+		i += count
 	}
+}
+
+func (l *lane) frame(i int) []byte {
+	f := l.frames[i]
+	return l.buf[f.off : f.off+f.n]
+}
+
+func (l *lane) iov(b []byte) {
+	l.iovs = append(l.iovs, unix.Iovec{Base: &b[0]})
+	l.iovs[len(l.iovs)-1].SetLen(len(b))
+}
+
+// train lays out the frames from i on that go together, and returns how many they are.
+func (l *lane) train(i int) int {
+	l.heads = append(l.heads, [wire.VirtioLen]byte{})
+	head := &l.heads[len(l.heads)-1]
+	l.iov(head[:])
+	l.iov(l.frame(i))
+	if !l.frames[i].made {
+		return 1
+	}
+	var t wire.Train
+	t.Start(l.frame(i))
+	for j := i + 1; j < len(l.frames) && l.frames[j].made && t.Add(l.frame(j)); j++ {
+		l.iov(t.Payload(l.frame(j)))
+	}
+	t.Virtio(head)
+	if t.Count() > 1 {
+		l.trains++
+	}
+	return t.Count()
 }
 
 // Close implements [wire.Port].

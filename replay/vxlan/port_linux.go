@@ -232,7 +232,7 @@ func (p *port) tell() {
 	for _, c := range [...]struct {
 		name string
 		n    *int64
-	}{{"syscalls", &p.syscall}, {"segmented_sends", &p.trains}, {"send_retries", &p.retries}} {
+	}{{"syscalls", &p.syscall}, {replay.CountSegmented, &p.trains}, {"send_retries", &p.retries}} {
 		if *c.n > 0 {
 			p.env.Count(c.name, *c.n)
 			*c.n = 0

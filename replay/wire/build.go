@@ -10,6 +10,9 @@ import (
 func (t *Target) build(r *run, tag int32, intended time.Duration) {
 	l := r.lane
 	l.route.At = time.Duration(r.at)
+	for i := range l.sides {
+		l.sides[i].clock = l.sides[i].base + uint32(r.at/int64(time.Millisecond))
+	}
 	const client, server = exchange.ToServer, exchange.ToClient
 	switch r.kind {
 	case runOpen:
@@ -34,23 +37,24 @@ func (t *Target) build(r *run, tag int32, intended time.Duration) {
 // readers pass over segments without payload.
 func (t *Target) probe(l *lane, d exchange.Dir, tag int32) {
 	s := &l.sides[d]
-	n := headLen(l.v6)
+	n := l.head
 	f := t.port.Frame(&l.route, n+1, tag)
 	f[n] = s.last
-	s.frame(f, l.v6, &segment{flags: flagACK, seq: s.next - 1, ack: l.sides[d^1].next, win: window, payload: uint64(s.last)})
+	s.frame(f, l.v6, &segment{flags: flagACK, seq: s.next - 1, ack: l.sides[d^1].next, win: window, echo: l.sides[d^1].stamp, payload: uint64(s.last)})
 }
 
 // control makes a frame without payload.
 func (t *Target) control(l *lane, d exchange.Dir, flags uint8, tag int32) {
 	s := &l.sides[d]
 	g := segment{flags: flags, seq: s.next, win: window}
-	n := headLen(l.v6)
+	n := l.head
 	if flags&flagACK != 0 {
-		g.ack = l.sides[d^1].next
+		g.ack, g.echo = l.sides[d^1].next, l.sides[d^1].stamp
 	}
 	if flags&flagSYN != 0 {
 		n += synLen
-		g.mss = uint16(l.mss)
+		// Options count against the maximum (RFC 9293, section 3.7.1).
+		g.mss = uint16(l.mss + l.head - headLen(l.v6, false))
 	}
 	s.frame(t.port.Frame(&l.route, n, tag), l.v6, &g)
 	if flags&(flagSYN|flagFIN) != 0 {
@@ -67,8 +71,8 @@ func (t *Target) data(r *run, tag int32, intended time.Duration) {
 	}
 	m := &x.msgs[r.dir]
 	s := &l.sides[r.dir]
-	head := headLen(l.v6)
-	g := segment{flags: flagACK, ack: l.sides[r.dir^1].next, win: window}
+	head := l.head
+	g := segment{flags: flagACK, ack: l.sides[r.dir^1].next, win: window, echo: l.sides[r.dir^1].stamp}
 	for off, end := r.off, r.off+r.n; off < end; {
 		n := min(end-off, l.mss)
 		f := t.port.Frame(&l.route, head+n, tag)

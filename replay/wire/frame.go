@@ -23,6 +23,9 @@ const (
 	// synLen is what a SYN adds in options: maximum segment size, and window scale
 	// with padding (RFC 9293, section 3.2; RFC 7323, section 2.2).
 	synLen = 8
+	// stampLen is what timestamps add to each segment, with padding in front (RFC 7323,
+	// appendix A).
+	stampLen = 12
 	// windowScale makes the window of window octets one of 8 MiB, more than is ever
 	// unacknowledged.
 	windowScale = 7
@@ -30,8 +33,8 @@ const (
 	hopLimit    = 64
 )
 
-// maxHead is the length of the longest header block before payload.
-const maxHead = etherLen + ip6Len + tcpLen + synLen
+// maxHead is the length of the longest header block without options.
+const maxHead = etherLen + ip6Len + tcpLen
 
 // A side is what all frames of one direction share: the headers with zeros where a
 // frame has its own values, and the sums over them.
@@ -42,6 +45,11 @@ type side struct {
 	next   uint32 // sequence number of the next byte
 	id     uint16 // IPv4 identification of the next packet
 	last   byte   // the byte before next
+
+	stamps bool   // segments carry timestamps
+	base   uint32 // what its clock shows at the beginning of the run, ms
+	clock  uint32 // what it shows now
+	stamp  uint32 // what it showed at the last segment
 }
 
 // endpoints are the ends of a connection on the wire.
@@ -64,7 +72,7 @@ func macOf(e *exchange.Endpoint, ip netip.Addr) [6]byte {
 // init fills in the headers of frames from one end to the other, which both have
 // addresses of the same family.
 func (s *side) init(from, to endpoints, v6 bool) {
-	*s = side{next: s.next, id: s.id}
+	*s = side{next: s.next, id: s.id, stamps: s.stamps, base: s.base}
 	copy(s.head[:], to.mac[:])
 	copy(s.head[6:], from.mac[:])
 	ip := s.head[etherLen:]
@@ -100,7 +108,13 @@ func ipLen(v6 bool) int {
 }
 
 // headLen is the length of the headers of a data segment's frame, bytes.
-func headLen(v6 bool) int { return etherLen + ipLen(v6) + tcpLen }
+func headLen(v6, stamps bool) int {
+	n := etherLen + ipLen(v6) + tcpLen
+	if stamps {
+		n += stampLen
+	}
+	return n
+}
 
 // A segment is what a frame has of its own.
 type segment struct {
@@ -109,6 +123,7 @@ type segment struct {
 	ack     uint32
 	win     uint16
 	mss     uint16 // for a SYN
+	echo    uint32 // the latest timestamp of the other side
 	payload uint64 // sum of the payload, which stands in the frame already
 }
 
@@ -118,6 +133,9 @@ func (s *side) frame(f []byte, v6 bool, g *segment) {
 	opts := 0
 	if g.flags&flagSYN != 0 {
 		opts = synLen
+	}
+	if s.stamps {
+		opts += stampLen
 	}
 	f = f[:len(f):len(f)]
 	copy(f[:etherLen+n+tcpLen], s.head[:])
@@ -139,10 +157,24 @@ func (s *side) frame(f []byte, v6 bool, g *segment) {
 	total := add(s.tcpSum, word(uint16(len(tcp)))+word(uint16(g.seq>>16))+word(uint16(g.seq))+
 		word(uint16(g.ack>>16))+word(uint16(g.ack))+word(offset|uint16(g.flags))+word(g.win))
 	if opts != 0 {
-		o := tcp[tcpLen : tcpLen+synLen]
-		o[0], o[1], o[2], o[3] = 2, 4, byte(g.mss>>8), byte(g.mss)
-		o[4], o[5], o[6], o[7] = 1, 3, 3, windowScale
+		o := tcp[tcpLen : tcpLen+opts]
+		s.options(o, g)
 		total = add(total, sum(o))
 	}
 	put(tcp[16:], add(total, g.payload))
+}
+
+// options writes the options of g into o, which is as long as they are.
+func (s *side) options(o []byte, g *segment) {
+	if g.flags&flagSYN != 0 {
+		o[0], o[1], o[2], o[3] = 2, 4, byte(g.mss>>8), byte(g.mss)
+		o[4], o[5], o[6], o[7] = 1, 3, 3, windowScale
+		o = o[synLen:]
+	}
+	if s.stamps {
+		o[0], o[1], o[2], o[3] = 1, 1, 8, 10
+		binary.BigEndian.PutUint32(o[4:], s.clock)
+		binary.BigEndian.PutUint32(o[8:], g.echo)
+		s.stamp = s.clock
+	}
 }

@@ -12,12 +12,14 @@ type lane struct {
 	sides [2]side // by exchange.Dir
 	v6    bool
 	mss   int
+	head  int // length of a data segment's headers
 
 	opened  bool // the handshake was planned
 	ending  bool // nothing new begins here: it ends after what is open
 	closed  bool // the end was planned
 	keeping bool // an entry of the heap stands for its keep-alives
 	own     bool // holds one exchange and no other
+	kept    int  // keep-alives in a row
 	open    int  // exchanges that are not finished
 	unacked [2]int
 	reqEnd  int64 // when the last request is sent, at original speed
@@ -99,12 +101,17 @@ func (t *Target) newLane(c *conv, e *replay.Event, own bool) *lane {
 	c.born = true
 	c.lanes = append(c.lanes, l)
 	l.conv, l.v6, l.own, l.mss = c, v6, own, t.opt.mss(t.port.MTU(), v6)
+	l.head = headLen(v6, t.opt.Timestamps)
 	t.conns++
 	l.sides[0].next, l.sides[1].next = uint32(mix(t.salt+2*t.conns+1)), uint32(mix(t.salt+2*t.conns))
 	l.sides[0].id, l.sides[1].id = uint16(mix(t.conns)>>48), uint16(mix(t.conns)>>32)
+	for i := range l.sides {
+		l.sides[i].stamps, l.sides[i].base = t.opt.Timestamps, uint32(mix(t.salt+2*t.conns+uint64(i))>>32)
+	}
 	l.sides[exchange.ToServer].init(client, server, v6)
 	l.sides[exchange.ToClient].init(server, client, v6)
 	a, b := client.ip.As16(), server.ip.As16()
+	l.route.Made = true
 	l.route.Hash = flowHash(&a, &b, client.port, server.port)
 	l.route.VNI = t.opt.FirstVNI + uint32(mix(t.conns)%uint64(t.opt.LastVNI-t.opt.FirstVNI+1))
 	l.reqEnd, l.respEnd = int64(e.At), int64(e.At)
@@ -157,7 +164,7 @@ func (t *Target) finish(l *lane) {
 	}
 	if l.opened {
 		t.plan = append(t.plan, run{kind: runClose, lane: l, at: t.now, n: 3})
-		t.count(3, 3*headLen(l.v6))
+		t.count(3, 3*l.head)
 	}
 	if !l.keeping {
 		t.done = append(t.done, l)

@@ -52,13 +52,14 @@ func whole(p *exchange.Pair) error {
 		return ErrNotWhole
 	case p.Anomalies.Has(exchange.AnomalyUnknownTE), p.Anomalies.Has(exchange.AnomalyHeadLimit), p.Anomalies.Has(exchange.AnomalyHeaderListLimit):
 		return ErrNotStored
-	case p.Response.Status == 101 && upgrades(&p.Response.Message, "h2c"):
-		return ErrUpgrade
 	}
 	for _, m := range []*exchange.Message{&p.Request.Message, &p.Response.Message} {
 		if m.HasBody && int64(len(m.Body)) != m.BodySize || len(m.Gaps) > 0 {
 			return ErrNotStored
 		}
+	}
+	if upgradesToHTTP2(p) {
+		return ErrUpgrade
 	}
 	return nil
 }

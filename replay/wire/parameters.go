@@ -26,13 +26,17 @@ func (o *Options) Parameter(name, value string) (err error) {
 		o.Decoded, err = choice(value, "keep", "decoded")
 	case "interim":
 		o.Interim, err = choice(value, "skip", "send")
+	case "timestamps":
+		o.Timestamps, err = choice(value, "off", "on")
+	case "upgrade":
+		o.Upgrade, err = choice(value, "skip", "send")
 	case "oversize":
 		var cut bool
 		if cut, err = choice(value, "skip", "cut"); cut {
 			o.Oversize = Cut
 		}
 	default:
-		err = fmt.Errorf("not known; there are vni, mss, ack, coding, idle, incomplete, interim and oversize")
+		err = fmt.Errorf("not known; there are vni, mss, ack, coding, idle, incomplete, interim, upgrade, timestamps and oversize")
 	}
 	return err
 }

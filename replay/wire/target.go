@@ -19,6 +19,7 @@ type Target struct {
 	salt       uint64 // makes sequence numbers and addresses other than those of other runs
 	lanes      int    // open ones
 	convs      map[convKey]*conv
+	upgrades   map[convKey]replay.Event // first halves, waiting for the second
 	steps      heap
 	order      uint64
 	open       int
@@ -74,10 +75,14 @@ const (
 // original speed: readers of mirrored traffic give up one that is silent for 5 s.
 const keepAlive = int64(2500 * time.Millisecond)
 
+// maxKeepAlives bounds those in a row, to more than an hour: where the times of a capture
+// are years apart, its clock was wrong.
+const maxKeepAlives = 2000
+
 // NewTarget returns a target over port, which it closes.
 func NewTarget(env replay.Env, port Port, opt Options) *Target {
 	opt.defaults(port)
-	t := &Target{env: env, port: port, opt: opt, convs: make(map[convKey]*conv), burst: newBurst()}
+	t := &Target{env: env, port: port, opt: opt, convs: make(map[convKey]*conv), upgrades: make(map[convKey]replay.Event), burst: newBurst()}
 	t.idle.prev, t.idle.next = &t.idle, &t.idle
 	t.write.early = opt.Interim
 	t.write.marker = env.Marker(nil, &replay.Event{}, 0)
@@ -116,6 +121,7 @@ func (t *Target) Send(ctx context.Context, events []replay.Event) error {
 // Close implements [replay.Target]: it sends what is kept, at its time, and ends all
 // connections.
 func (t *Target) Close(ctx context.Context) error {
+	t.leaveUpgrades()
 	if t.err == nil {
 		t.err = t.until(ctx, atEnd)
 	}
@@ -154,13 +160,16 @@ func (m *message) some() bool { return m.size > 0 }
 // begin takes in an event: its messages are written, and stand in the heap.
 func (t *Target) begin(e *replay.Event) {
 	p := e.Pair
+	if m := &p.Request.Message; known(m.TimeNS) {
+		t.epoch(m.TimeNS - int64(e.At))
+	}
+	if t.opt.Upgrade && t.upgrade(e) {
+		return
+	}
 	err := whole(p)
 	if err != nil && !t.opt.Incomplete {
 		t.env.LeftOut(e.Seq, reasonOf(err))
 		return
-	}
-	if m := &p.Request.Message; known(m.TimeNS) {
-		t.epoch(m.TimeNS - int64(e.At))
 	}
 	x := t.newTalk()
 	x.event = *e
@@ -185,8 +194,13 @@ func (t *Target) begin(e *replay.Event) {
 		t.counts.hidden++
 	}
 	l := t.laneFor(e, err != nil)
-	x.lane = l
 	l.ending = l.ending || ends
+	t.enter(x, l)
+}
+
+// enter puts the messages of x, which are written, onto l.
+func (t *Target) enter(x *talk, l *lane) {
+	x.lane = l
 	t.unrest(l)
 	l.open++
 	t.open++
@@ -307,7 +321,7 @@ func (t *Target) take() {
 		l.opened = true
 		t.counts.conns++
 		t.plan = append(t.plan, run{kind: runOpen, lane: l, talk: x, at: t.now, n: 3})
-		t.count(3, 3*headLen(l.v6)+2*synLen)
+		t.count(3, 3*l.head+2*synLen)
 	}
 	// A run ends where the burst is full, or at the acknowledgement that is due.
 	segs := min(max(1, t.burst.packets-int(t.amount.Packets)), t.opt.AckEvery-l.unacked[d])
@@ -320,12 +334,12 @@ func (t *Target) take() {
 		t.amount.Pairs++
 	}
 	t.plan = append(t.plan, r)
-	t.count(segs, n+segs*headLen(l.v6))
+	t.count(segs, n+segs*l.head)
 	l.unacked[d^1] = 0
 	if l.unacked[d] += segs; l.unacked[d] >= t.opt.AckEvery {
 		l.unacked[d] = 0
 		t.plan = append(t.plan, run{kind: runAck, dir: d ^ 1, lane: l, talk: x, at: t.now, n: 1})
-		t.count(1, headLen(l.v6))
+		t.count(1, l.head)
 	}
 	if r.last {
 		t.steps.pop()
@@ -356,8 +370,8 @@ func (t *Target) end(x *talk) {
 // keepUp plans the keep-alives of a lane, for as long as it has something open.
 func (t *Target) keepUp(s *step) {
 	l := s.lane
-	if l.open == 0 {
-		l.keeping = false
+	if l.kept++; l.open == 0 || l.kept > maxKeepAlives {
+		l.keeping, l.kept = false, 0
 		t.steps.pop()
 		if l.closed {
 			t.done = append(t.done, l)
@@ -366,7 +380,7 @@ func (t *Target) keepUp(s *step) {
 	}
 	if l.opened {
 		t.plan = append(t.plan, run{kind: runKeep, lane: l, at: t.now, n: 2})
-		t.count(2, 2*headLen(l.v6)+2)
+		t.count(2, 2*l.head+2)
 		l.unacked = [2]int{}
 	}
 	s.at += keepAlive

@@ -28,6 +28,7 @@ type Route struct {
 	Hash uint64 // of the conversation, both directions alike
 	VNI  uint32
 	At   time.Duration // at original speed, since the first request of the run
+	Made bool          // of a frame that was made here, and is valid, not of a captured one
 }
 
 // A Port sends frames. One goroutine calls it.
@@ -77,6 +78,13 @@ type Options struct {
 	// out and counted: readers such as net/http's ReadResponse take one for the
 	// response, and every pair behind it on the connection for another.
 	Interim bool
+	// Upgrade sends the 101 of an upgrade to HTTP/2, with its exchange in frames behind
+	// it. Without, the exchange is sent as HTTP/1.1, as all of HTTP/2 is, and the 101 is
+	// left out: readers that know HTTP/1.1 only lose both.
+	Upgrade bool
+	// Timestamps gives every segment the option of RFC 7323, with clocks of 1 ms that go
+	// at original speed. Full segments carry 12 bytes less then.
+	Timestamps bool
 }
 
 // Oversize is what becomes of a captured packet that is larger than the port can send.
@@ -109,7 +117,7 @@ func (o *Options) defaults(p Port) {
 
 // mss returns the payload of a full segment.
 func (o *Options) mss(mtu int, v6 bool) int {
-	return max(1, min(o.MSS, mtu-ipLen(v6)-tcpLen))
+	return max(1, min(o.MSS, mtu-headLen(v6, o.Timestamps)+etherLen))
 }
 
 // What can be wrong with a pair.
@@ -119,7 +127,8 @@ var (
 	ErrNotWhole   = errors.New("a message is not whole in the capture")
 	ErrNotStored  = errors.New("a body was not stored whole")
 	// ErrUpgrade is for the 101 of an upgrade to HTTP/2, behind which a reader would wait
-	// for frames. The exchange itself is a pair of its own, and is sent as HTTP/1.1.
+	// for frames. The exchange itself is a pair of its own; without [Options.Upgrade] it
+	// is sent as HTTP/1.1.
 	ErrUpgrade = errors.New("an upgrade to HTTP/2 is not made: its exchanges are sent as HTTP/1.1")
 )
 

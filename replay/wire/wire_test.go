@@ -408,3 +408,64 @@ func (p *nullPort) Frame(_ *Route, n int, _ int32) []byte {
 }
 func (p *nullPort) Flush(context.Context, func(int32, error)) error { p.n = 0; return nil }
 func (p *nullPort) Close() error                                    { return nil }
+
+// Every segment has timestamps that never go back and echo the latest of the other side.
+func TestTimestampsFollowTheCapture(t *testing.T) {
+	for _, ip := range []string{"10.0.0.9", "2001:db8::9"} {
+		t.Run(ip, func(t *testing.T) {
+			p := &memPort{mtu: 1450}
+			env := new(targettest.Env)
+			target := NewTarget(env, p, Options{Timestamps: true, AckEvery: 3})
+			events := targettest.Events(6, 5001)
+			for i := range events {
+				c := *events[i].Pair.Conn
+				c.Server.IP = netip.MustParseAddr(ip)
+				events[i].Pair.Conn = &c
+			}
+			events[5].Pair.Response.EndTimeNS += int64(20 * time.Second)
+			if err := errors.Join(target.Send(t.Context(), events), target.Close(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			bytes, largest := 0, 0
+			latest, first := map[string]uint32{}, map[string]uint32{} // by address and port, of the sender first
+			for i, f := range p.frames {
+				tcp := checkFrame(t, f.data)
+				bytes, largest = bytes+len(f.data)+50, max(largest, len(f.data)-14)
+				o := tcp[20 : int(tcp[12]>>4)*4]
+				if tcp[13]&flagSYN != 0 {
+					o = o[synLen:]
+				}
+				if len(o) != stampLen || string(o[:4]) != "\x01\x01\x08\x0a" {
+					t.Fatalf("frame %d has the options % x", i, o)
+				}
+				ends := f.data[26:34]
+				if ip != "10.0.0.9" {
+					ends = f.data[22:54]
+				}
+				from, to := ends[:len(ends)/2], ends[len(ends)/2:]
+				key, other := fmt.Sprintf("%x %x %x", from, to, tcp[:4]), fmt.Sprintf("%x %x %x%x", to, from, tcp[2:4], tcp[:2])
+				value, echo := binary.BigEndian.Uint32(o[4:]), binary.BigEndian.Uint32(o[8:])
+				if echo != latest[other] {
+					t.Fatalf("frame %d echoes %d, want %d", i, echo, latest[other])
+				}
+				if _, ok := first[key]; !ok {
+					first[key], latest[key] = value-uint32(f.At/time.Millisecond), value
+				}
+				if int32(value-latest[key]) < 0 || value-first[key] != uint32(f.At/time.Millisecond) {
+					t.Fatalf("frame %d of %v has the timestamp %d behind %d", i, f.At, value-first[key], latest[key]-first[key])
+				}
+				latest[key] = value
+			}
+			if largest != 1450 {
+				t.Errorf("the largest packet has %d bytes, want the MTU", largest)
+			}
+			sent := uint64(0)
+			for _, w := range env.Waits() {
+				sent += w.Amount.Bytes
+			}
+			if sent != uint64(bytes) {
+				t.Errorf("waited for %d bytes, sent %d", sent, bytes)
+			}
+		})
+	}
+}
