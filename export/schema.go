@@ -37,7 +37,6 @@ const (
 	Dict   Use = 1 << iota // values repeat: worth a dictionary
 	Stats                  // minimum and maximum per row group
 	Bloom                  // bloom filter per row group
-	Delta                  // integers that rise or lie close together
 	Bulky                  // bodies and heads: never in a footer
 	InJSON                 // in JSON lines only
 )
@@ -163,9 +162,9 @@ func optInt(name, doc string, use Use, none int64, f func(c *Cursor) int64) Fiel
 // times returns the two fields of a time. Every int64 of nanoseconds lies between
 // the years 1677 and 2262, so that both are null or neither is.
 func times(prefix, doc string, use Use, f func(c *Cursor) int64) []Field {
-	human := optInt(prefix, doc+", UTC", use|Delta, exchange.NoTime, f)
+	human := optInt(prefix, doc+", UTC", use, exchange.NoTime, f)
 	human.Type = Time
-	return []Field{human, optInt(prefix+"_ns", doc+", nanoseconds since the epoch, exact", use|Delta, exchange.NoTime, f)}
+	return []Field{human, optInt(prefix+"_ns", doc+", nanoseconds since the epoch, exact", use, exchange.NoTime, f)}
 }
 
 // group is a group that may be null; enter moves into it.
@@ -387,7 +386,7 @@ func packetList() Field {
 	l := listOf("packets", "numbers of the packets that carried it, rising, from 1",
 		func(c *Cursor) int { return len(c.msg.Packets) },
 		func(c *Cursor, i int) { c.index = i },
-		int64s("", "", Delta, func(c *Cursor) int64 { return c.msg.Packets[c.index] }))
+		int64s("", "", 0, func(c *Cursor) int64 { return c.msg.Packets[c.index] }))
 	l.Ints = func(c *Cursor) []int64 { return c.msg.Packets }
 	return l
 }
@@ -453,8 +452,8 @@ func PairSchema() []Field {
 		optInt("latency_ns", "end of request to first byte of response, nanoseconds", 0, exchange.NoTime, func(c *Cursor) int64 { return c.pair.LatencyNS }),
 		optInt("duration_ns", "first byte to last byte, nanoseconds", 0, exchange.NoTime, func(c *Cursor) int64 { return c.pair.DurationNS }),
 		captureGroup(
-			int64s("first_packet", "number from 1", Stats|Delta, func(c *Cursor) int64 { return c.pair.FirstPacket }),
-			int64s("last_packet", "number from 1", Stats|Delta, func(c *Cursor) int64 { return c.pair.LastPacket }),
+			int64s("first_packet", "number from 1", Stats, func(c *Cursor) int64 { return c.pair.FirstPacket }),
+			int64s("last_packet", "number from 1", Stats, func(c *Cursor) int64 { return c.pair.LastPacket }),
 			listOf("files", "inputs it was read from",
 				func(c *Cursor) int { return len(c.pair.Files) },
 				func(c *Cursor, i int) { c.index = i },
@@ -519,8 +518,8 @@ func FlowSchema() []Field {
 		side("to_server", "what the client sent", exchange.ToServer),
 		side("to_client", "what the server sent", exchange.ToClient),
 		captureGroup(
-			int64s("first_packet", "number from 1", Stats|Delta, func(c *Cursor) int64 { return c.flow.FirstPacket }),
-			int64s("last_packet", "number from 1", Stats|Delta, func(c *Cursor) int64 { return c.flow.LastPacket }),
+			int64s("first_packet", "number from 1", Stats, func(c *Cursor) int64 { return c.flow.FirstPacket }),
+			int64s("last_packet", "number from 1", Stats, func(c *Cursor) int64 { return c.flow.LastPacket }),
 			optText("interface", "name or number of the capturing interface", Dict, func(c *Cursor) string { return c.conn.Interface }),
 		),
 	)
@@ -552,7 +551,7 @@ func MessageSchema() []Field {
 	}
 	fields = append(fields, times("time", "capture time of the last byte", Stats, func(c *Cursor) int64 { return msg(c).TimeNS })...)
 	return append(fields,
-		int64s("packet", "number of the packet that carried the last byte, from 1", Stats|Delta, func(c *Cursor) int64 { return msg(c).Packet }),
+		int64s("packet", "number of the packet that carried the last byte, from 1", Stats, func(c *Cursor) int64 { return msg(c).Packet }),
 		Field{Name: "payload", Type: Bytes, Use: Bulky, Doc: "stored part of the message, decompressed; of a WebSocket close frame the reason, of a server-sent event the data",
 			Raw: func(c *Cursor) ([]byte, bool) { return msg(c).Payload, true }},
 		int64s("size", "bytes of the whole message, decompressed", 0, func(c *Cursor) int64 { return msg(c).Size }),
