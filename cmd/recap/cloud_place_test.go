@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -101,6 +102,20 @@ func TestAzurePlaces(t *testing.T) {
 		if !strings.Contains(out, "inputs       1 of 1 as in the manifest") {
 			t.Errorf("it said:\n%s", out)
 		}
+		_, gone := s.recap(1, "slice", "--where", "true", "-o", "cut.pcapng", "signed")
+		if !strings.Contains(gone, "give its URL with one that is valid now as --inputs") {
+			t.Errorf("it said:\n%s", gone)
+		}
+		for i, where := range []string{url + "?" + fresh, "azblob://caps/", "azblob://caps/" + watcherName("web-1", 20, 10)} {
+			name := fmt.Sprint("signed-", i, ".pcapng")
+			_, told := s.recap(0, "slice", "--where", "true", "--inputs", where, "-o", name, "signed")
+			gone += told
+			if cut := s.files(".")[name]; cut == "" || cut != s.files(".")["signed-0.pcapng"] {
+				t.Errorf("--inputs %d: the slice differs from the first", i)
+			}
+		}
+		_, told := s.recap(1, "slice", "--where", "true", "--inputs", endpoint+"/caps/x?"+fresh, "-o", "cut.pcapng", "signed")
+		also += gone + told
 		for query := range strings.SplitSeq(old+"&"+fresh, "&") {
 			if sig, ok := strings.CutPrefix(query, "sig="); ok {
 				s.hides(sig, said, out, also)

@@ -11,6 +11,7 @@ import (
 	"recap/export"
 	"recap/pipeline"
 	"recap/pipeline/tls"
+	"recap/reader/blob"
 	"recap/reader/packet"
 )
 
@@ -295,6 +296,9 @@ func errNoneChosen(dir string) error {
 
 func errInputGone(name string, err error) error {
 	hint := "if it was moved, say where to with --inputs DIR"
+	if blob.IsURL(name) {
+		hint += ", or a URL with a signature that is valid now"
+	}
 	if errors.Is(err, errWasStdin) || errors.Is(err, errNoHash) {
 		hint = "keep the capture in a file, run recap extract on that to the end, and slice its output"
 	}

@@ -30,15 +30,18 @@ func (r *remote) Path(name string) string { return r.b.Name(name) }
 func (r *remote) Prepare(overwrite bool) error {
 	if overwrite {
 		if err := r.b.Remove(export.ManifestName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return &export.WriteError{Path: r.Path(export.ManifestName), Err: err}
 		}
 		return nil
 	}
 	names, err := r.b.List(1)
-	if err == nil && len(names) > 0 {
+	if err != nil {
+		return &export.WriteError{Path: r.Path(""), Err: err}
+	}
+	if len(names) > 0 {
 		return fmt.Errorf("%w (%q is in it)", export.ErrNotEmpty, names[0])
 	}
-	return err
+	return nil
 }
 
 func (r *remote) Join() {}

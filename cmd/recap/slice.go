@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +28,8 @@ const sliceHelp = `Write the captured packets of chosen pairs as pcapng, for oth
 
 DIR is a directory that extract has written. The inputs are read again, where
 DIR/manifest.json says that they were, or below --inputs, and must not have changed.
+Signatures are not in the manifest: for inputs that were read with one, --inputs is
+the URL of the container, a prefix or a blob with a signature that is valid now.
 
 Of each connection with chosen pairs come all packets from its start to the last
 one of those pairs, ACKs, repetitions, fragments and the copies that other taps saw
@@ -45,6 +46,7 @@ too, the last of them cut. TLS keys are never copied: --keylog gives them again.
 
 const sliceExamples = `  recap slice recap-out --pair 3f1c9a5e0b7d2468ace01357 -o pair.pcapng
   recap slice recap-out --where 'response.status >= 500' -o failures.pcapng
+  recap slice recap-out --inputs 'https://ACCOUNT.blob.core.windows.net/CONTAINER/?SAS' --pair 3f1c9a5e0b7d2468ace01357 -o pair.pcapng
   recap slice recap-out --inputs /mnt/evidence --pair 3f1c9a5e0b7d2468ace01357 -o - | tshark -r - -V`
 
 type sliceCommand struct {
@@ -75,7 +77,7 @@ func newSlice(u *ui) *cobra.Command {
 	f.StringArrayVar(&c.pairs, "pair", nil, "choose the pair of this `ID`; repeatable")
 	f.StringVar(&c.where, "where", "", "choose the pairs for which `EXPR` holds, for example 'response.status >= 500'")
 	f.StringVarP(&c.out, "out", "o", "", "write this pcapng `FILE`; - is standard output")
-	f.StringVar(&c.inputs, "inputs", "", "look for the captures below this `DIR`")
+	f.StringVar(&c.inputs, "inputs", "", "look for the captures below this `DIR`, or URL with a signature that is valid now")
 	f.BoolVar(&c.overwrite, "overwrite", false, "replace FILE if it is there")
 	_ = cmd.MarkFlagDirname("inputs")
 	_ = cmd.MarkFlagFilename("out", "pcapng")
@@ -85,7 +87,8 @@ func newSlice(u *ui) *cobra.Command {
 // A slicing is one call of slice: what DIR says, and what is to be read again.
 type slicing struct {
 	manifest *export.Manifest
-	inputs   []string // where they are now, in the order of the manifest
+	inputs   []reader.Found // where they are now, in the order of the manifest
+	below    []reader.Found // behind the URL where they were said to be
 	reader   reader.Options
 	decap    decap.Options
 	filter   *bpf.Filter
@@ -289,7 +292,7 @@ func (s *slicing) options() error {
 	// The inputs may have moved: their offsets go by the names they had.
 	shift := newShifting(&s.offsets)
 	s.reader.ClockOffset = func(name string) int64 {
-		if i := slices.Index(s.inputs, name); i >= 0 {
+		if i := slices.IndexFunc(s.inputs, func(f reader.Found) bool { return f.Name == name }); i >= 0 {
 			return shift.of(s.manifest.Inputs[i].Name)
 		}
 		return 0
@@ -303,87 +306,12 @@ func (s *slicing) options() error {
 	return nil
 }
 
-// find looks for the inputs, below dir if that is not empty, and holds their sizes
-// against the manifest.
-func (s *slicing) find(ctx context.Context, dir string) error {
-	seen := map[string]string{}
-	for _, in := range s.manifest.Inputs {
-		switch {
-		case in.Name == "-":
-			return errInputGone(in.Name, errWasStdin)
-		case in.SHA256 == nil:
-			return errInputGone(in.Name, errNoHash)
-		}
-		name, size, err := s.locate(ctx, in.Name, dir)
-		if err != nil {
-			return errInputGone(in.Name, err)
-		}
-		if size >= 0 && size != in.Size {
-			return errInputChanged(name, fmt.Errorf("%w: %s bytes, not %s", errDiffers, count(size), count(in.Size)))
-		}
-		if other, twice := seen[filepath.Clean(name)]; twice {
-			return errSameInput(name, other, in.Name)
-		}
-		seen[filepath.Clean(name)] = in.Name
-		s.inputs = append(s.inputs, name)
-	}
-	if len(s.inputs) == 0 {
-		return errInputGone("manifest", errors.New("it lists no input"))
-	}
-	return nil
-}
-
-// locate returns where the input of that name is now, and its size; -1 where that is
-// not known.
-func (s *slicing) locate(ctx context.Context, name, dir string) (string, int64, error) {
-	if dir == "" && blob.IsURL(name) {
-		found, err := reader.List(ctx, []string{name}, s.reader)
-		if err != nil || len(found) != 1 {
-			return "", -1, cmpErr(err, errGone)
-		}
-		return name, found[0].Size, nil
-	}
-	name, err := locate(name, dir)
-	if err != nil {
-		return "", -1, err
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return "", -1, cause(err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", -1, errors.New("is not a regular file")
-	}
-	return name, info.Size(), nil
-}
-
-// locate returns where the file of that name is now. Below dir it is the one with
-// the longest end of the name.
-func locate(name, dir string) (string, error) {
-	name = strings.TrimPrefix(name, "file://")
-	if dir == "" {
-		return name, nil
-	}
-	parts := strings.Split(filepath.ToSlash(filepath.Clean(name)), "/")
-	for i := range parts {
-		rest := filepath.FromSlash(strings.Join(parts[i:], "/"))
-		if !filepath.IsLocal(rest) {
-			continue
-		}
-		path := filepath.Join(dir, rest)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("is not below %s: %w", dir, fs.ErrNotExist)
-}
-
 // read goes through the capture for the first time: it holds the inputs against
 // the manifest and finds the packets.
 func (s *slicing) read(ctx context.Context) ([]picked, error) {
-	src, err := reader.Open(ctx, s.inputs, s.reader)
+	src, err := reader.OpenFound(ctx, s.inputs, s.reader)
 	if err != nil {
-		return nil, err
+		return nil, s.needsSignature(err)
 	}
 	defer src.Close()
 	err = eachPacket(src, func(q *packet.Packet) error {
@@ -391,7 +319,7 @@ func (s *slicing) read(ctx context.Context) ([]picked, error) {
 		return ctx.Err()
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.needsSignature(err)
 	}
 	for i, in := range src.Inputs() {
 		want := s.manifest.Inputs[i]
@@ -462,7 +390,7 @@ const beforeEpoch = -1 << 33
 func (s *slicing) copy(ctx context.Context, dir string, picks []picked, to io.Writer) (n int64, err error) {
 	opt := s.reader
 	opt.Hash = false
-	src, err := reader.Open(ctx, s.inputs, opt)
+	src, err := reader.OpenFound(ctx, s.inputs, opt)
 	if err != nil {
 		return 0, err
 	}
@@ -513,7 +441,7 @@ func (s *slicing) copy(ctx context.Context, dir string, picks []picked, to io.Wr
 		return n, err
 	}
 	if len(picks) > 0 {
-		return n, errInputChanged(s.inputs[0], errors.New("it changed while it was read"))
+		return n, errInputChanged(s.inputs[0].Name, errors.New("it changed while it was read"))
 	}
 	if err := buf.Flush(); err != nil {
 		return n, errOutput(err)

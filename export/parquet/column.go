@@ -3,7 +3,6 @@ package parquet
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"slices"
 	"unicode/utf8"
 	"unsafe"
 
@@ -45,7 +44,8 @@ type column struct {
 	plain bool  // the dictionary was given up for this row group
 	limit int   // bytes of a full page
 	free  chan *page
-	raw   *int64 // bytes of the row group before encoding, all columns together
+	large chan []byte // memory for full pages
+	raw   *int64      // bytes of the row group before encoding, all columns together
 }
 
 // page is one data page before encoding: levels, and one of plain byte arrays,
@@ -54,6 +54,7 @@ type page struct {
 	col      *column
 	rep, def []byte
 	data     []byte  // PLAIN byte arrays: length as 4 bytes little-endian, then the bytes
+	small    []byte  // what data was before it became large
 	ints     []int64 // Int32, Int64, Boolean
 	places   []int32
 	inDict   bool
@@ -116,7 +117,13 @@ func (c *column) put(rep uint8, v string) {
 	}
 	if len(p.data) > c.limit/4 && cap(p.data) < c.limit {
 		// It will be full: all at once, rather than by doubling.
-		p.data = slices.Grow(p.data, c.limit+c.limit/8-len(p.data))
+		small := p.data
+		select {
+		case p.data = <-c.large:
+		default:
+			p.data = make([]byte, 0, c.limit+c.limit/8)
+		}
+		p.data, p.small = append(p.data, small...), small
 	}
 	p.data = binary.LittleEndian.AppendUint32(p.data, uint32(len(v)))
 	p.data = append(p.data, v...)

@@ -94,8 +94,7 @@ type encoder struct {
 	values []byte
 	packed []byte
 	int32s []int32
-	header bytes.Buffer
-	thrift thrift.CompactProtocol
+	header []byte
 }
 
 func newEncoder() *encoder {
@@ -132,7 +131,7 @@ func (e *encoder) data(j job) {
 		return
 	}
 	e.survey(p, out)
-	packed, small := e.compress(values)
+	packed, small := e.compress(values, enc)
 	h := format.PageHeader{Type: format.DataPageV2}
 	h.UncompressedPageSize = int32(len(e.rep) + len(e.def) + len(values))
 	h.DataPageHeaderV2 = thrift.New(format.DataPageHeaderV2{
@@ -180,24 +179,11 @@ func (e *encoder) encode(p *page) ([]byte, format.Encoding, error) {
 		for _, v := range p.ints {
 			e.int32s = append(e.int32s, int32(v))
 		}
-		if p.col.field.Use&export.Delta != 0 {
-			e.values, err = e.delta.EncodeInt32(e.values, e.int32s)
-			return e.values, format.DeltaBinaryPacked, err
-		}
-		e.values = e.values[:0]
-		for _, v := range e.int32s {
-			e.values = binary.LittleEndian.AppendUint32(e.values, uint32(v))
-		}
-		return e.values, format.Plain, nil
-	case p.col.field.Use&export.Delta != 0:
-		e.values, err = e.delta.EncodeInt64(e.values, p.ints)
+		e.values, err = e.delta.EncodeInt32(e.values, e.int32s)
 		return e.values, format.DeltaBinaryPacked, err
 	}
-	e.values = e.values[:0]
-	for _, v := range p.ints {
-		e.values = binary.LittleEndian.AppendUint64(e.values, uint64(v))
-	}
-	return e.values, format.Plain, nil
+	e.values, err = e.delta.EncodeInt64(e.values, p.ints)
+	return e.values, format.DeltaBinaryPacked, err
 }
 
 // packBits appends booleans one to a bit, the first in the lowest.
@@ -279,10 +265,15 @@ func (e *encoder) dict(j job) {
 	e.finish(j.group, out, &h, nil, nil, e.packed)
 }
 
+// deltaWorth is how many bytes of packed differences are worth compressing. In 200
+// captures of 5 MB smaller ones, together with integers that were not packed, were 10,000
+// of 23,600 calls to compress; leaving them as they are adds one per cent of size.
+const deltaWorth = 4 << 10
+
 // compress returns values compressed, or as they are where that saves too little
 // to be worth undoing.
-func (e *encoder) compress(values []byte) (packed []byte, small bool) {
-	if len(values) < 32 {
+func (e *encoder) compress(values []byte, enc format.Encoding) (packed []byte, small bool) {
+	if len(values) < 32 || enc == format.DeltaBinaryPacked && len(values) < deltaWorth {
 		return values, false
 	}
 	e.packed = e.zstd.EncodeAll(values, e.packed[:0])
@@ -303,15 +294,12 @@ func (e *encoder) finish(g *rowGroup, out *piece, h *format.PageHeader, rep, def
 		out.err = errTooLarge
 		return
 	}
-	e.header.Reset()
-	if out.err = thrift.NewEncoder(e.thrift.NewWriter(&e.header)).Encode(h); out.err != nil {
-		return
-	}
-	b := g.arena.take(e.header.Len() + size)
-	b = append(b, e.header.Bytes()...)
+	e.header = appendPageHeader(e.header[:0], h)
+	b := g.arena.take(len(e.header) + size)
+	b = append(b, e.header...)
 	b = append(append(append(b, rep...), def...), values...)
 	out.bytes = b
-	out.raw = e.header.Len() + int(h.UncompressedPageSize)
+	out.raw = len(e.header) + int(h.UncompressedPageSize)
 }
 
 // blocks is memory that arenas take from and give back to.

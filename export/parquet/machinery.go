@@ -27,16 +27,16 @@ func newMachinery(k kind, workers int, fields func() []export.Field, r *export.R
 		return m
 	}
 	m := &machinery{layout: newLayout(fields())}
-	// Pages that may wait, be encoded or be open at once are kept for later; those of
-	// bulky columns in common, because their sizes differ from the others'.
-	bulky := make(chan *page, 2*workers+4)
+	// Pages that may wait, be encoded or be open at once are kept for later. Few are
+	// large at once, so that what makes them so is kept in common: for bulky columns
+	// apart, whose pages are larger.
+	large, bulky := make(chan []byte, 2*workers+4), make(chan []byte, 2*workers+4)
 	for i, c := range m.layout.columns {
-		c.index, c.limit = i, pageBytes
+		c.index, c.limit, c.large = i, pageBytes, large
 		if c.field.Use&export.Bulky != 0 {
-			c.limit, c.free = bulkyBytes, bulky
-		} else {
-			c.free = make(chan *page, workers+2)
+			c.limit, c.large = bulkyBytes, bulky
 		}
+		c.free = make(chan *page, workers+2)
 		if c.field.Use&export.Dict != 0 && c.kind != format.Boolean {
 			c.dict = newDict(c.kind != format.ByteArray)
 		}

@@ -7,8 +7,8 @@
 // compressed by several goroutines, and row groups are written in order. What is
 // written depends on the rows and the options alone.
 //
-// Encodings: dictionary for what repeats, DELTA_BINARY_PACKED for times and packet
-// numbers, PLAIN for the rest; zstd; data pages version 2, so that a page that
+// Encodings: dictionary for what repeats, DELTA_BINARY_PACKED for other integers,
+// PLAIN for the rest; zstd; data pages version 2, so that a page that
 // does not get smaller is stored as it is; page checksums. Minima and maxima and
 // bloom filters are those that export.PairSchema asks for.
 package parquet
@@ -218,10 +218,17 @@ func (s *Sink) close(c *column) {
 	c.page = nil
 }
 
-// recycle keeps p for later unless a huge value made it large.
+// recycle keeps p for later. Its large memory, unless a huge value made it, is for the
+// next page of any column that needs it.
 func (c *column) recycle(p *page) {
-	if cap(p.data) > 2*c.limit {
-		return
+	if cap(p.data) >= c.limit {
+		if cap(p.data) <= 2*c.limit {
+			select {
+			case c.large <- p.data[:0]:
+			default:
+			}
+		}
+		p.data, p.small = p.small[:0], nil
 	}
 	select {
 	case c.free <- p:
