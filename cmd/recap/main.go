@@ -67,3 +67,13 @@ func newRoot(u *ui) *cobra.Command {
 	}
 	return root
 }
+
+// oneDir returns what a command does that takes one DIR and nothing else.
+func oneDir(run func(ctx context.Context, dir string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return errTooMany(cmd.CommandPath(), "one DIR")
+		}
+		return run(cmd.Context(), args[0])
+	}
+}

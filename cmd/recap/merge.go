@@ -30,12 +30,7 @@ func newMerge(u *ui) *cobra.Command {
 		Short:   "Join the manifests of shards",
 		Long:    mergeHelp,
 		Example: "  recap merge-manifests dataset\n  recap merge-manifests azblob://results/2026-11-20",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errTooMany(cmd.CommandPath(), "one DIR")
-			}
-			return c.run(cmd.Context(), args[0])
-		},
+		RunE:    oneDir(c.run),
 	}
 }
 

@@ -58,12 +58,7 @@ func newReport(u *ui) *cobra.Command {
 		Short:   "Write an HTML page about an output directory",
 		Long:    reportHelp,
 		Example: "  recap report recap-out\n  recap report recap-out -o incident.html",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errTooMany(cmd.CommandPath(), "one DIR")
-			}
-			return c.run(cmd.Context(), args[0])
-		},
+		RunE:    oneDir(c.run),
 	}
 	f := cmd.Flags()
 	f.SortFlags = false

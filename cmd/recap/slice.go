@@ -65,12 +65,7 @@ func newSlice(u *ui) *cobra.Command {
 		Short:   "Write the captured packets of chosen pairs as pcapng",
 		Long:    sliceHelp,
 		Example: sliceExamples,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errTooMany(cmd.CommandPath(), "one DIR")
-			}
-			return c.run(cmd.Context(), args[0])
-		},
+		RunE:    oneDir(c.run),
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
