@@ -212,9 +212,6 @@ func unknownFormat(head []byte, compression string) error {
 	if len(head) == 0 && compression == "" {
 		return errors.New("file is empty")
 	}
-	if what := unreadKind(head); what != "" {
-		return fmt.Errorf("captures of %s are not read; write it anew with tshark -r FILE -w FILE.pcapng", what)
-	}
 	if what := otherKind(head); what != "" {
 		if compression != "" {
 			return fmt.Errorf("not a capture: inside %s it is %s", compression, what)

@@ -18,6 +18,10 @@ var others = []struct {
 	{0, ";$FILEVERSION=", "a trace of a CAN bus (PEAK), which holds no network packets"},
 	{0, "***BUSMASTER", "a trace of a CAN bus (BUSMASTER), which holds no network packets"},
 	{0, "#Format=4\r\n", "a trace of a sensor network (Daintree SNA), which holds no IP packets"},
+	{0, "V0208", "a trace of ISDN signalling (Aethra), which holds no IP packets"},
+	{0, "MPCSII", "a log of contactless cards (Micropross), which holds no network packets"},
+	{0, "\x78\x9f\x3e\x22", "an attachment of a mail (TNEF)"},
+	{0, "-----BEGIN ", "a text of keys or certificates (PEM)"},
 	{4, "ftyp", "an MP4 file"},
 	{0, "\x00\x00\x01\xba", "an MPEG program stream"},
 	{0, "ID3", "an MP3 file"},
@@ -31,21 +35,6 @@ var others = []struct {
 	{0, "7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"},
 	{0, "Rar!\x1a\x07", "a RAR archive; unpack it first"},
 	{257, "ustar", "a tar archive; unpack it first"},
-}
-
-// unread are captures of formats that are not read.
-var unread = []struct{ magic, what string }{
-	{"\x00\x00\x02\x00\x12\x05\x00\x10", "Tektronix K12 (rf5)"},
-}
-
-// unreadKind names the format of a capture that cannot be read, if it is known.
-func unreadKind(head []byte) string {
-	for _, u := range unread {
-		if bytes.HasPrefix(head, []byte(u.magic)) {
-			return u.what
-		}
-	}
-	return ""
 }
 
 // otherKind says what a file that begins with head is, if it is known and no capture.

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 
@@ -10,6 +11,9 @@ import (
 
 // maxLayers is how often an input may be compressed over.
 const maxLayers = 4
+
+// maxEmpty is how often a reader may return nothing before it is given up.
+const maxEmpty = 100
 
 // sniffBuffer is the size of reads below a decompressor, bytes.
 const sniffBuffer = 256 << 10
@@ -37,9 +41,10 @@ func (s *sniffed) Close() error {
 func sniff(r io.Reader, o *Options, note func(error)) (*sniffed, error) {
 	s := &sniffed{r: r}
 	for range maxLayers + 1 {
-		head, err := readHead(s.r, o.Formats)
+		in := s.r
+		head, err := readHead(in, o.Formats)
 		s.head = head
-		s.r = &prefixed{head: head, err: err, r: s.r}
+		s.r = &prefixed{head: head, err: err, r: in}
 		if s.format, s.ok = formatOf(head, o.Formats, false); s.ok {
 			return s, nil
 		}
@@ -47,6 +52,13 @@ func sniff(r io.Reader, o *Options, note func(error)) (*sniffed, error) {
 		if c == nil {
 			if s.format, s.ok = formatOf(head, o.Formats, true); s.ok {
 				return s, nil
+			}
+			if err == nil && isText(head) {
+				head, err = readText(in, head)
+				s.head, s.r = head, &prefixed{head: head, err: err, r: in}
+				if s.format, s.ok = textOf(head, o.Formats); s.ok {
+					return s, nil
+				}
 			}
 			if err != nil && err != io.EOF {
 				return s, err
@@ -80,6 +92,38 @@ func formatOf(head []byte, formats []format.Format, weak bool) (f format.Format,
 	return f, false
 }
 
+// textOf is [formatOf] for formats of which the beginning of a text may say nothing.
+func textOf(head []byte, formats []format.Format) (f format.Format, ok bool) {
+	for _, f := range formats {
+		if f.Text && f.Match(head) {
+			return f, true
+		}
+	}
+	return f, false
+}
+
+// isText says whether head may be of a text, for which it is enough to hold no zero byte: few
+// files of other kinds are so over [format.HeadSize] bytes.
+func isText(head []byte) bool { return bytes.IndexByte(head, 0) < 0 }
+
+// readText reads on behind head, up to [format.TextSize] bytes.
+func readText(r io.Reader, head []byte) ([]byte, error) {
+	all := append(make([]byte, 0, format.TextSize), head...)
+	for empty := 0; len(all) < format.TextSize; {
+		n, err := r.Read(all[len(all):format.TextSize])
+		all = all[:len(all)+n]
+		if err != nil {
+			return all, err
+		}
+		if n > 0 {
+			empty = 0
+		} else if empty++; empty > maxEmpty {
+			return all, io.ErrNoProgress
+		}
+	}
+	return all, nil
+}
+
 func compressionOf(head []byte) *compression {
 	for i, c := range compressions {
 		if c.match(head) {
@@ -104,7 +148,7 @@ func readHead(r io.Reader, formats []format.Format) ([]byte, error) {
 		}
 		if n > 0 {
 			empty = 0
-		} else if empty++; empty > 100 {
+		} else if empty++; empty > maxEmpty {
 			return head, io.ErrNoProgress
 		}
 		if len(head) < 16 {

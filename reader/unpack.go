@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+	"golang.org/x/text/encoding/unicode"
 
 	"recap/reader/sniffer"
 )
@@ -30,12 +31,41 @@ var compressions = []compression{
 	{"bzip2", isBzip2, openBzip2},
 	{"lz4", isLZ4, openLZ4},
 	{"sniffer", sniffer.Packed, openSniffer},
+	{"utf-16", isUTF16, openUTF16},
 	{"zstd", isZstd, openZstd}, // also anything that begins with a frame to be skipped
 }
 
 // openSniffer unpacks the captures of Sniffers for DOS, which bring a compression of their own.
 func openSniffer(r *bufio.Reader, _ *Options, _ func(error)) (io.ReadCloser, error) {
 	return sniffer.Unpack(r), nil
+}
+
+// isUTF16 says whether head is a text of two bytes a character, with a byte order mark or
+// without, of which the first are of ASCII: so are text dumps that were printed on Windows.
+func isUTF16(head []byte) bool {
+	const least = 16 // characters
+	low, b := 0, head
+	switch {
+	case bytes.HasPrefix(head, []byte("\xff\xfe")):
+		b = head[2:]
+	case bytes.HasPrefix(head, []byte("\xfe\xff")):
+		low, b = 1, head[2:]
+	}
+	if len(b) < 2*least {
+		return false
+	}
+	for i := 0; i < 2*least; i += 2 {
+		c, high := b[i+low], b[i+1-low]
+		if high != 0 || c > '~' || c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+func openUTF16(r *bufio.Reader, _ *Options, _ func(error)) (io.ReadCloser, error) {
+	decoder := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder()
+	return io.NopCloser(decoder.Reader(r)), nil
 }
 
 func hasPrefix(magic string) func([]byte) bool {
@@ -130,13 +160,44 @@ func noEOF(err error) error {
 	return err
 }
 
-func openZstd(r *bufio.Reader, o *Options, _ func(error)) (io.ReadCloser, error) {
+// zstdReader reads all frames of a zstd file, also those with a bad checksum and
+// those behind them.
+type zstdReader struct {
+	r    *bufio.Reader
+	z    *zstd.Decoder
+	note func(error)
+}
+
+func openZstd(r *bufio.Reader, o *Options, note func(error)) (io.ReadCloser, error) {
 	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(uint64(o.ZstdWindow)))
 	if err != nil {
 		return nil, err
 	}
-	return d.IOReadCloser(), nil
+	return &zstdReader{r, d, note}, nil
+}
+
+func (z *zstdReader) Read(b []byte) (int, error) {
+	for {
+		n, err := z.z.Read(b)
+		if n == 0 && err != nil {
+			// Where the end of a frame is damaged, the decoder says so before it
+			// gives out the frame's last block, which it has all the same.
+			n, err = z.z.Read(b)
+		}
+		if !errors.Is(err, zstd.ErrCRCMismatch) {
+			return n, err
+		}
+		z.note(&unpackError{name: "zstd", err: errors.New("checksum of the zstd data is wrong")})
+		if err := z.z.Reset(z.r); n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (z *zstdReader) Close() error {
+	z.z.Close()
+	return nil
 }
 
 // rest says what follows the compressed data, of which last was read already:

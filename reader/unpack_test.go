@@ -2,9 +2,14 @@ package reader_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -106,6 +111,12 @@ func TestUnpack(t *testing.T) {
 		{"bzip2, bad second stream", func(t *testing.T) []byte { return append(bz(t, plain[:half]), flip(bz(t, plain[half:]), -4)...) },
 			"bzip2", false, "bzip2 data is damaged near its byte"},
 		{"bzip2 cut", func(t *testing.T) []byte { return append(bz(t, plain[:half]), bz(t, plain[half:])[:300]...) }, "bzip2", false, "the data ends early"},
+		{"zstd of two frames", func(t *testing.T) []byte { return append(zst(t, plain[:half]), zst(t, plain[half:])...) }, "zstd", true, ""},
+		{"zstd, bad checksum", func(t *testing.T) []byte { return flip(zst(t, plain), -1) }, "zstd", true, "checksum of the zstd data is wrong"},
+		{"zstd, bad checksum before a second frame", func(t *testing.T) []byte { return append(flip(zst(t, plain[:half]), -1), zst(t, plain[half:])...) },
+			"zstd", true, "checksum of the zstd data is wrong"},
+		{"zstd, bad checksum and junk", func(t *testing.T) []byte { return append(flip(zst(t, plain), -1), "junk and more"...) }, "zstd", true, "zstd data is damaged near its byte"},
+		{"zstd, a frame cut in its checksum", func(t *testing.T) []byte { z := zst(t, plain); return z[:len(z)-1] }, "zstd", true, "the data ends early"},
 		{"lz4 in xz", func(t *testing.T) []byte { return xzip(t, lz(plain), xz.WriterConfig{}) }, "xz+lz4", true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,7 +210,8 @@ func TestBombs(t *testing.T) {
 
 func FuzzUnpack(f *testing.F) {
 	plain := capture(f, 1, "abcdefgh")
-	for _, file := range [][]byte{lz(plain), lz(plain, lz4.BlockChecksumOption(true)), xzip(f, plain, xz.WriterConfig{}), xzip(f, plain, xz.WriterConfig{CheckSum: xz.CRC32})} {
+	for _, file := range [][]byte{lz(plain), lz(plain, lz4.BlockChecksumOption(true)), xzip(f, plain, xz.WriterConfig{}), xzip(f, plain, xz.WriterConfig{CheckSum: xz.CRC32}),
+		wide("", commsTrace, 0), []byte(strings.Repeat("router> \n", 600) + commsTrace)} {
 		f.Add(file)
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -212,4 +224,141 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatalf("read size changes the result: %q, want %q", got.letters, want.letters)
 		}
 	})
+}
+
+// commsTrace is a text dump.
+const commsTrace = ` COMMUNICATIONS TRACE       Title: OS400 - OS400 trace               10/28/05  11:44:50                           Page:       1
+   Object protocol  . . . . . . :   ETHERNET
+   Start date/Time  . . . . . . :   10/28/05  11:43:00.341
+      8   S       22  11:43:59.82956               0006299C14AE  0006299C14FE   ETHV2   Type: 0800
+         Data . . . . . :  45000016388B4000 4006CC860A149096  0A1490974142                        *........*
+      9   S       20  11:43:59.9                   0006299C14AE  0006299C14FE   ETHV2   Type: 0800
+         Data . . . . . :  45000014388B4000 4006CC860A149096  0A149097                            *........*
+`
+
+// wide writes ASCII with two bytes a character, the lower one at low.
+func wide(mark, text string, low int) []byte {
+	b := []byte(mark)
+	for i := range len(text) {
+		pair := [2]byte{}
+		pair[low] = text[i]
+		b = append(b, pair[:]...)
+	}
+	return b
+}
+
+// Text dumps are read whatever the size of their characters.
+func TestUTF16(t *testing.T) {
+	want, _ := readOne(t, []byte(commsTrace))
+	if len(want) != 2 {
+		t.Fatalf("%d packets, want 2", len(want))
+	}
+	for _, tt := range []struct {
+		name string
+		file []byte
+	}{
+		{"little-endian", wide("", commsTrace, 0)},
+		{"little-endian with a mark", wide("\xff\xfe", commsTrace, 0)},
+		{"big-endian with a mark", wide("\xfe\xff", commsTrace, 1)},
+		{"cut within a character", wide("", commsTrace+" ", 0)[:2*len(commsTrace)+1]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, in := readOne(t, tt.file)
+			if len(got) != len(want) || in.Compression != "utf-16" || in.Format != "iseries" {
+				t.Fatalf("%d packets of %d, %q in %q, damage %v", len(got), len(want), in.Format, in.Compression, in.Damage)
+			}
+			for i := range got {
+				if !bytes.Equal(got[i].Data, want[i].Data) || got[i].TimeNS != want[i].TimeNS {
+					t.Errorf("packet %d differs", i+1)
+				}
+			}
+		})
+	}
+	t.Run("as tshark reads it", func(t *testing.T) {
+		if _, err := exec.LookPath("tshark"); err != nil {
+			t.Skip("SKIPPED: no tshark here; install Wireshark's command line tools to run this test")
+		}
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, wide("", commsTrace, 0), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("tshark", "-n", "-r", name, "-T", "fields", "-e", "frame.time_epoch", "-e", "frame.len")
+		cmd.Env = append(os.Environ(), "TZ=UTC")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mine strings.Builder
+		for _, p := range want {
+			fmt.Fprintf(&mine, "%d.%09d\t%d\n", p.TimeNS/1e9, p.TimeNS%1e9, p.Length)
+		}
+		if string(out) != mine.String() {
+			t.Errorf("got\n%stshark reads\n%s", mine.String(), out)
+		}
+	})
+}
+
+// readOne reads a file from standard input.
+func readOne(t *testing.T, file []byte) ([]packet.Packet, *packet.Input) {
+	t.Helper()
+	c, err := reader.Open(context.Background(), []string{"-"}, reader.Options{Stdin: bytes.NewReader(file)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var all []packet.Packet
+	for {
+		b, err := c.Next()
+		if err != nil {
+			return all, c.Inputs()[0]
+		}
+		for _, p := range b.Packets {
+			p.Data = bytes.Clone(p.Data)
+			all = append(all, p)
+		}
+		b.Release()
+	}
+}
+
+// The first packet of a text may stand far from its beginning.
+func TestLateText(t *testing.T) {
+	session := strings.Repeat("router> show version\nsoftware 1.0 and more of it\n", 1000)
+	for _, tt := range []struct {
+		name string
+		file string
+		want int
+	}{
+		{"after 49 KB", session + commsTrace, 2},
+		{"after 196 KB", strings.Repeat(session, 4) + commsTrace, 0},
+		{"never", session, 0},
+		{"a heading alone", session + commsTrace[:300], 0},
+		{"after 49 KB, behind a zero byte", "\x00" + session + commsTrace, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, file := range [][]byte{[]byte(tt.file), gzipped(t, tt.file)} {
+				if tt.want > 0 {
+					got, in := readOne(t, file)
+					if len(got) != tt.want || in.Bytes != int64(len(tt.file)) || in.LostBytes != 0 {
+						t.Errorf("%d packets, want %d; %d bytes of %d read, %d lost", len(got), tt.want, in.Bytes, len(tt.file), in.LostBytes)
+					}
+					continue
+				}
+				_, err := reader.Open(context.Background(), []string{"-"}, reader.Options{Stdin: iotest.OneByteReader(bytes.NewReader(file))})
+				if err == nil || !strings.Contains(err.Error(), "not a capture") {
+					t.Errorf("error %v", err)
+				}
+			}
+		})
+	}
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write([]byte(text))
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

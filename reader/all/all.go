@@ -6,7 +6,9 @@ import (
 	"slices"
 
 	"recap/reader/blf"
+	"recap/reader/capsa"
 	"recap/reader/commview"
+	"recap/reader/csids"
 	"recap/reader/erf"
 	"recap/reader/eyesdn"
 	"recap/reader/fiveviews"
@@ -24,10 +26,12 @@ import (
 	"recap/reader/peek"
 	"recap/reader/pppdump"
 	"recap/reader/radcom"
+	"recap/reader/rf5"
 	"recap/reader/sniffer"
 	"recap/reader/snoop"
 	"recap/reader/textdump"
 	"recap/reader/visual"
+	"recap/reader/vwr"
 )
 
 // Formats returns every format, surest magic number first.
@@ -49,9 +53,13 @@ func Formats() []format.Format {
 		blf.Format,
 		eyesdn.Format,
 		radcom.Format,
+		rf5.Format,
+		capsa.Format,
 		lanalyzer.Format, // two bytes only
 	}, textdump.Formats(), commview.Formats(), []format.Format{ // no magic number
 		peek.Classic,
+		vwr.Format,
+		csids.Format,
 		pppdump.Format,
 		i4b.Format,
 		erf.Format,

@@ -20,12 +20,18 @@ type Format struct {
 	// Weak says that the format has no magic number. It is asked after all others,
 	// with as much of the file as there is, up to HeadSize.
 	Weak bool
+	// Text says that the format is text, in which much may stand before the first packet:
+	// of a text that no format takes, Match is asked again with up to TextSize bytes.
+	Text bool
 	// New returns a parser for one file. Its Input is filled as parsing goes on.
 	New func(in *packet.Input, fileIndex int32, lim Limits) Parser
 }
 
 // HeadSize is how many bytes of a file [Format.Match] may look at.
 const HeadSize = 4096
+
+// TextSize is how many bytes of a text Match may look at if [Format.Text] is set.
+const TextSize = 128 << 10
 
 // Limits bounds what a length in a file can make a parser do. The zero value
 // means the defaults.

@@ -4,6 +4,7 @@ package packet
 type Pos struct {
 	Number    int64 // Packet.Number
 	TimeNS    int64 // or NoTime
+	Clock     int64 // capture clock: never runs backwards, jumps are left out; nanoseconds
 	FileIndex int32
 	// BadChecksum: the packet's TCP checksum is wrong, and not merely left to an offload.
 	BadChecksum bool

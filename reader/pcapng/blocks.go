@@ -164,8 +164,10 @@ func (p *parser) interfaceBlock(body []byte) {
 		case 12:
 			set(&d.OS, v)
 		case 13:
-			if len(v) == 1 {
-				f.fcs = v[0] // in octets, whatever older drafts said of bits
+			// In octets, whatever older drafts said of bits: more than the flags of a
+			// packet can tell is no length.
+			if len(v) == 1 && v[0] <= 15 {
+				f.fcs = v[0]
 				return
 			}
 			p.in.AddAnomaly("bad_option")

@@ -118,6 +118,28 @@ func TestEveryBlock(t *testing.T) {
 	}
 }
 
+// TestCheckSequenceLength: a length that no frame can have would eat whole packets.
+func TestCheckSequenceLength(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		want        uint8
+		anomalies   string
+	}{
+		{"of Ethernet", "\x04", 4, ""},
+		{"the longest that flags can tell", "\x0f", 15, ""},
+		{"longer than that", "\x10", 0, "bad_option=1"},
+		{"as bits", "\x20", 0, "bad_option=1"},
+		{"of two bytes", "\x04\x00", 0, "bad_option=1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := read(slices.Concat(pcaptest.NGSection(le), pcaptest.NGInterface(le, 1, 0, pcaptest.NGOption(le, 13, []byte(tt.value))), pkt("aaa")))
+			if len(res.Packets) != 1 || res.Packets[0].FCSLen != tt.want || counts(res.Input.Anomalies) != tt.anomalies {
+				t.Errorf("packets %+v, anomalies %s; want a check sequence of %d bytes, %q", res.Packets, counts(res.Input.Anomalies), tt.want, tt.anomalies)
+			}
+		})
+	}
+}
+
 // TestResolution compares every resolution with exact arithmetic.
 func TestResolution(t *testing.T) {
 	offsets := []int64{0, 1577836800, -1000, math.MaxInt64, math.MinInt64}

@@ -13,7 +13,7 @@ const packedBlock = 1 << 16
 
 // Packed says whether a file that begins with head is a compressed one.
 func Packed(head []byte) bool {
-	return len(head) > formatAt && string(head[:len(magic)]) == magic && head[formatAt] != 1 && head[networkAt] != atm
+	return len(head) > formatAt && string(head[:len(magic)]) == magic && head[formatAt] != 1
 }
 
 // An unpacker turns a compressed file into a plain one. The file header, and the records

@@ -26,17 +26,17 @@ const (
 	recordHeader  = 6
 	versionRecord = 18
 	fileHeader    = len(magic) + recordHeader + versionRecord
-	// Places in the file of what decides whether it can be read.
-	networkAt = 32
-	formatAt  = 33
+	formatAt      = 33 // whether the file is compressed
 )
 
 // Kinds of networks.
 const (
-	tokenRing = 0
-	ethernet  = 1
-	fddi      = 9
-	atm       = 10
+	tokenRing    = 0
+	ethernet     = 1
+	synchronous  = 7 // wide area
+	asynchronous = 8
+	fddi         = 9
+	atm          = 10
 )
 
 // Types of records.
@@ -44,22 +44,22 @@ const (
 	typeVersion = 1
 	typeEnd     = 3
 	typeFrame   = 4
+	typeFrame4  = 8  // as typeFrame, with 34 bytes about ATM before the frame
 	typeFrame6  = 12 // as typeFrame, with 20 bytes more before the frame
 )
 
-// frameHeader and frame6Header are what stands between the record header and the frame.
+// What stands between the record header and the frame.
 const (
 	frameHeader  = 14
+	frame4Header = 48
 	frame6Header = 34
 )
 
-// Format is the entry for the list of formats. Compressed files become such by [Unpack];
-// none are those
-// of ATM, whose records are others.
+// Format is the entry for the list of formats. Compressed files become such by [Unpack].
 var Format = format.Format{
 	Name: "sniffer",
 	Match: func(head []byte) bool {
-		return len(head) > formatAt && string(head[:len(magic)]) == magic && head[formatAt] == 1 && head[networkAt] != atm
+		return len(head) > formatAt && string(head[:len(magic)]) == magic && head[formatAt] == 1
 	},
 	New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 		return format.NewRecords(in, file, &layout{in: in, max: lim.WithDefaults().MaxPacket})
@@ -70,7 +70,11 @@ type layout struct {
 	format.NoTables
 	in     *packet.Input
 	max    int
-	link   packet.LinkType
+	link   packet.LinkType // of all frames, but in captures of ATM and wide area networks
+	links  *format.Links
+	net    byte   // kind of the network
+	wan    byte   // kind of a wide area network
+	short  bool   // records of ATM are longer than they say
 	errors byte   // bits of a frame's status that are errors of receiving
 	unit   uint64 // picoseconds; 0 if unknown
 	start  int64  // seconds
@@ -98,15 +102,22 @@ func (l *layout) FileHeader(b []byte) int {
 	}
 	l.start, l.last = day.Unix(), day.Unix()
 	l.in.AddAnomaly("start_zone_unknown")
-	switch network := v[9]; network {
+	l.net, l.wan = v[9], wanUnknown
+	l.short = le.Uint16(v) < 5 && le.Uint16(v[2:]) >= 95
+	switch l.net {
 	case tokenRing:
-		l.link = 6
+		l.link = linkTokenRing
 	case ethernet:
 		l.link, l.errors = packet.LinkEthernet, 0xfa
 	case fddi:
-		l.link = 10
+		l.link = linkFDDI
+	case atm:
+	case synchronous, asynchronous:
+		if le.Uint16(v) == 3 {
+			l.wan = wanFrameRelay
+		}
 	default:
-		l.link = packet.LinkUnassigned + packet.LinkType(network)
+		l.link = packet.LinkUnassigned + packet.LinkType(l.net)
 		l.in.AddAnomaly("unknown_media_type")
 	}
 	res := ""
@@ -116,17 +127,38 @@ func (l *layout) FileHeader(b []byte) int {
 	} else {
 		l.in.AddAnomaly("unknown_time_unit")
 	}
-	l.in.Interfaces = append(l.in.Interfaces, packet.Interface{Link: l.link, Resolution: res, Received: -1, Drops: -1})
+	l.links = format.NewLinks(l.in, res)
+	if !l.mixed() {
+		l.links.Interface(l.link)
+	}
 	return fileHeader
+}
+
+// mixed says whether frames have link types of their own.
+func (l *layout) mixed() bool {
+	return l.net == atm || l.net == synchronous || l.net == asynchronous
 }
 
 func (l *layout) HeaderSize() int { return recordHeader }
 
+// length returns how many bytes follow the record header at b.
+func (l *layout) length(b []byte) int {
+	n := int(binary.LittleEndian.Uint16(b[2:]))
+	if l.short && l.net == atm && binary.LittleEndian.Uint16(b) == typeFrame4 {
+		n += frame4Header - frameHeader // written as if the record were of typeFrame
+	}
+	return n
+}
+
 // frameStart returns where the frame begins in a record of a type, 0 if it holds none.
-func frameStart(kind uint16) int {
+func (l *layout) frameStart(kind uint16) int {
 	switch kind {
 	case typeFrame:
 		return recordHeader + frameHeader
+	case typeFrame4:
+		if l.net == atm {
+			return recordHeader + frame4Header
+		}
 	case typeFrame6:
 		return recordHeader + frame6Header
 	}
@@ -137,17 +169,17 @@ func frameStart(kind uint16) int {
 // what follows it, if that stands in b.
 func (l *layout) Header(b []byte) format.Header {
 	le := binary.LittleEndian
-	kind, n, reserved := le.Uint16(b), int(le.Uint16(b[2:])), le.Uint16(b[4:])
+	kind, n, reserved := le.Uint16(b), l.length(b), le.Uint16(b[4:])
 	h := format.Header{Size: recordHeader + n, Sec: l.last}
-	start := frameStart(kind)
+	start := l.frameStart(kind)
 	switch {
 	case start > 0 && len(b) < recordHeader+frameHeader:
 		// It takes the rest of the header to tell.
 		h.Fits = true
-		if h.Size < start || n > l.max+frame6Header {
+		if h.Size < start || n > l.max+frame4Header {
 			h.Size = start
 		}
-	case kind == 0 || n > l.max+frame6Header:
+	case kind == 0 || n > l.max+frame4Header:
 		h.Size = 0
 	case kind == typeEnd:
 		h.Fits = n == 0 && reserved == 0
@@ -172,10 +204,10 @@ const mostPad = 8
 // Why implements [format.Layout].
 func (l *layout) Why(b []byte) string {
 	le := binary.LittleEndian
-	kind, n := le.Uint16(b), int(le.Uint16(b[2:]))
-	if start := frameStart(kind); start > 0 {
+	kind, n := le.Uint16(b), l.length(b)
+	if start := l.frameStart(kind); start > 0 {
 		switch {
-		case n > l.max+frame6Header:
+		case n > l.max+frame4Header:
 			return fmt.Sprintf("record length %d exceeds the limit of %d", n, l.max)
 		case recordHeader+n < start:
 			return fmt.Sprintf("record length %d is less than that of its header", n)
@@ -188,7 +220,7 @@ func (l *layout) Why(b []byte) string {
 
 // Other returns the size that follows from the captured length.
 func (l *layout) Other(b []byte) [2]int {
-	start := frameStart(binary.LittleEndian.Uint16(b))
+	start := l.frameStart(binary.LittleEndian.Uint16(b))
 	if start == 0 || len(b) < recordHeader+frameHeader {
 		return [2]int{}
 	}
@@ -198,8 +230,11 @@ func (l *layout) Other(b []byte) [2]int {
 func (l *layout) Take(b []byte, p *packet.Packet) bool {
 	le := binary.LittleEndian
 	kind := le.Uint16(b)
-	start := frameStart(kind)
+	start := l.frameStart(kind)
 	if start == 0 || start > len(b) {
+		if kind == wanRecord && len(b) > wanAt && !l.begun && l.wan == wanUnknown {
+			l.wan = b[wanAt]
+		}
 		if kind != typeEnd {
 			format.StepOver(l.in, fmt.Sprintf("sniffer record %d", kind))
 		}
@@ -222,11 +257,41 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 		l.in.AddAnomaly("receive_error")
 	}
 	p.Data, p.Length, p.Link = data[:incl:incl], orig, l.link
+	if l.mixed() && !l.resolve(b, p) {
+		return false
+	}
+	p.Interface = l.links.Interface(p.Link)
 	if p.TimeNS = l.time(b); l.unit == 0 {
 		p.TimeNS, p.RawTicks = packet.NoTime, ticks(b)
 	}
 	l.last = l.time(b) / 1e9
 	return true
+}
+
+// resolve finds the link type of a frame in a capture that has several. It reports false for
+// one that is none that can be read, which it counts.
+func (l *layout) resolve(b []byte, p *packet.Packet) bool {
+	l.last = l.time(b) / 1e9
+	if l.net == atm {
+		if binary.LittleEndian.Uint16(b) != typeFrame4 {
+			p.Link = linkATM
+			return true
+		}
+		rest, link, ok := atmFrameOf(b, p.Data)
+		if !ok {
+			format.StepOver(l.in, "sniffer cell or control message of ATM")
+			return false
+		}
+		p.Length -= uint32(min(len(p.Data)-len(rest), int(p.Length)))
+		p.Data, p.Link = rest, link
+		return true
+	}
+	link, ok := l.wanLink(b[14], p.Data)
+	if !ok {
+		format.StepOver(l.in, "sniffer frame of an unknown protocol of wide area networks")
+	}
+	p.Link = link
+	return ok
 }
 
 // ticks reads the 40 bits of time of a frame.

@@ -25,6 +25,10 @@ type file struct {
 	pad     int // bytes behind every frame, which the record counts
 	days    byte
 	flags   byte
+	atm     []byte // kind of frames of ATM
+	short   bool   // records of ATM are longer than they say
+	front   string // in place of the Ethernet header
+	wan     byte   // less one, kind of a wide area network
 }
 
 var picoseconds = []int64{15000000, 838096, 15000000, 500000, 2000000, 1000000, 100000}
@@ -42,13 +46,24 @@ func (f file) build(t testing.TB, text string) []byte {
 	}
 	day := time.Unix(0, pkts[0].TimeNS).UTC().Add(-time.Duration(f.days) * 24 * time.Hour).Truncate(24 * time.Hour)
 	v := le.AppendUint16(le.AppendUint16(nil, 4), 0)
+	if f.short {
+		v[2] = 95
+	}
 	v = le.AppendUint16(le.AppendUint16(v, 0), uint16((day.Year()-1980)<<9|int(day.Month())<<5|day.Day()))
 	record(1, append(v, 4, f.network+1, 1, f.unit+1, 0, 0, 0, 0, 0, 0))
 	if f.notes {
 		record(6, []byte("serial number"))
 		record(7, []byte("what else"))
 	}
+	if f.wan > 0 {
+		record(7, []byte{0, 0, 0, 0, f.wan - 1, 0, 0})
+	}
 	for _, p := range pkts {
+		if f.front != "" {
+			const header = 14
+			p.Data = append([]byte(f.front), p.Data[header:]...)
+			p.Length = p.Length - header + uint32(len(f.front))
+		}
 		ns := p.TimeNS - day.UnixNano() - int64(f.days)*86400e9
 		var ticks uint64
 		if int(f.unit)+1 < len(picoseconds) {
@@ -67,7 +82,15 @@ func (f file) build(t testing.TB, text string) []byte {
 			kind = 12
 			r = append(r, make([]byte, 20)...)
 		}
+		if f.atm != nil {
+			kind = 8
+			r = append(append(append(r, make([]byte, 14)...), f.atm...), make([]byte, 18)...)
+		}
+		at := len(b)
 		record(kind, append(append(r, p.Data...), make([]byte, f.pad)...))
+		if f.short {
+			le.PutUint16(b[at+2:], le.Uint16(b[at+2:])-34)
+		}
 	}
 	if !f.noEnd {
 		record(3, nil)
@@ -88,6 +111,8 @@ func TestConformance(t *testing.T) {
 		{"without an end", file{noEnd: true}.build(t, talk)},
 		{"frames of the other kind", file{frame6: true}.build(t, talk)},
 		{"padded frames", file{pad: 2}.build(t, talk)},
+		{"ATM", file{network: 9, atm: []byte{0x13, 0}, front: "\xaa\xaa\x03\x00\x00\x00\x08\x00"}.build(t, talk)},
+		{"PPP", file{network: 6, front: "\xff\x03\x00\x21"}.build(t, talk)},
 		{"with zero padding", append(file{}.build(t, talk), make([]byte, 500)...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, sniffer.Format, tt.file) })
@@ -130,6 +155,65 @@ func TestAgainstPcap(t *testing.T) {
 	}
 }
 
+const llc = "\xaa\xaa\x03\x00\x00\x00\x08\x00"
+
+// mixed are captures whose frames have link types of their own.
+var mixed = []struct {
+	name  string
+	file  file
+	link  packet.LinkType
+	strip int // bytes of front that are no part of the packet
+}{
+	{"LLC over ATM", file{network: 9, atm: []byte{0x13, 0}, front: llc}, 100, 0},
+	{"records longer than they say", file{network: 9, atm: []byte{0x13, 0}, front: llc, short: true}, 100, 0},
+	{"emulated Ethernet", file{network: 9, atm: []byte{0x33, 2}, front: "\x00\x05\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x08\x00"}, 1, 2},
+	{"bridged Ethernet", file{network: 9, atm: []byte{0x23, 7}, front: "\x00\x00\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x08\x00"}, 1, 2},
+	{"IP over ATM", file{network: 9, atm: []byte{0x23, 0}, front: "\x45"}, 100, 0},
+	{"PPP", file{network: 6, front: "\xff\x03\x00\x21"}, packet.LinkPPP, 0},
+	{"PPP that says so", file{network: 7, wan: 5, front: "\x21"}, packet.LinkPPP, 0},
+	{"Cisco HDLC", file{network: 6, wan: 2, front: "\x0f\x00\x08\x00"}, packet.LinkCHDLC, 0},
+	{"frame relay", file{network: 6, wan: 4, front: "\x18\x41\x03\xcc"}, 107, 0},
+	{"frame relay that is not told", file{network: 6, wan: 2, front: "\x18\x41\x03\xcc"}, 107, 0},
+}
+
+func TestMixed(t *testing.T) {
+	for _, tt := range mixed {
+		t.Run(tt.name, func(t *testing.T) {
+			pkts, err := pcaptest.Packets(talk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := read(tt.file.build(t, talk))
+			if len(got.Packets) != len(pkts) || got.Input.DamageCount != 0 || len(got.Input.Unknown) > 1 {
+				t.Fatalf("%d packets of %d, damage %v, unknown %v", len(got.Packets), len(pkts), got.Input.Damage, got.Input.Unknown)
+			}
+			for i, p := range got.Packets {
+				want := append([]byte(tt.file.front[tt.strip:]), pkts[i].Data[14:]...)
+				cut := int(pkts[i].Length) - len(pkts[i].Data)
+				if p.Link != tt.link || !bytes.Equal(p.Data, want) || int(p.Length) != len(want)+cut {
+					t.Errorf("packet %d: link %d, %d bytes of %d, %x; want %x", i+1, p.Link, len(p.Data), p.Length, p.Data, want)
+				}
+			}
+		})
+	}
+}
+
+// What carries no IP, or is not known to, is counted.
+func TestNoLink(t *testing.T) {
+	for _, f := range []file{
+		{network: 9, atm: []byte{0x01, 0}},
+		{network: 9, atm: []byte{0x33, 1}, front: "\xff\x00\x01"},
+		{network: 6, wan: 1, front: "\xff\x03\x00\x21"},
+		{network: 6, flags: 0x18, front: "\xff\x03\x00\x21"},
+		{network: 6, front: "\x01\x02\x03\x04"},
+	} {
+		got := read(f.build(t, talk))
+		if n := got.Input.Unknown["sniffer cell or control message of ATM"] + got.Input.Unknown["sniffer frame of an unknown protocol of wide area networks"]; len(got.Packets) != 0 || n != 12 {
+			t.Errorf("%+v: %d packets, unknown %v", f, len(got.Packets), got.Input.Unknown)
+		}
+	}
+}
+
 func TestUnknownUnit(t *testing.T) {
 	got := read(file{unit: 20}.build(t, talk))
 	if got.Input.Anomalies["unknown_time_unit"] != 1 || got.Packets[0].TimeNS != packet.NoTime || got.Input.DamageCount != 0 {
@@ -155,7 +239,7 @@ func TestMatch(t *testing.T) {
 	}{
 		{"plain", plain, true},
 		{"compressed", compressed, false},
-		{"ATM", file{network: 9}.build(t, talk), false},
+		{"ATM", file{network: 9}.build(t, talk), true},
 		{"magic number only", plain[:17], false},
 	} {
 		if got := sniffer.Format.Match(tt.file); got != tt.want {
@@ -174,11 +258,21 @@ func TestAgainstWireshark(t *testing.T) {
 	for _, f := range []file{{}, {unit: 5}, {frame6: true, notes: true}, {pad: 2, days: 3}, {noEnd: true, network: 8}} {
 		sourcetest.Tshark(t, sniffer.Format, f.build(t, talk))
 	}
+	for _, tt := range mixed {
+		t.Run(tt.name, func(t *testing.T) { sourcetest.TsharkTail(t, sniffer.Format, tt.file.build(t, talk)) })
+	}
+	ppp := read(sourcetest.Editcap(t, pcaptest.Build(t, talk), "ngsniffer", "-T", "ppp"))
+	if len(ppp.Packets) != 0 || ppp.Input.Unknown["sniffer frame of an unknown protocol of wide area networks"] != 12 {
+		t.Errorf("%d packets of no PPP, unknown %v", len(ppp.Packets), ppp.Input.Unknown)
+	}
 }
 
 func FuzzSniffer(f *testing.F) {
 	f.Add(file{}.build(f, talk), uint16(100))
 	f.Add(file{frame6: true, notes: true}.build(f, talk), uint16(1))
 	f.Add(file{pad: 3, noEnd: true}.build(f, talk), uint16(30))
+	for _, tt := range mixed {
+		f.Add(tt.file.build(f, talk), uint16(50))
+	}
 	f.Fuzz(func(t *testing.T, file []byte, slab uint16) { sourcetest.Fuzz(t, sniffer.Format, file, slab) })
 }

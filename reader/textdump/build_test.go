@@ -57,6 +57,7 @@ var writers = []writer{
 	{"ascend", sourcetest.Talk, packet.LinkPPP, ipHeader, "\xff\x03\x00\x21", 1e7, 1, "", writeAscend},
 	{"tcpiptrace", wholeTalk, packet.LinkRaw, ipHeader, "", 1e7, 0, "$ tcpiptrace 10.0.0.1\n", writeTCPIPtrace},
 	{"etherwatch", wholeTalk, packet.LinkEthernet, 0, "", 1e7, 0, "ETHERWATCH  X5-008\n42 names and addresses were loaded\n", writeEtherwatch},
+	{"iseries", wholeTalk, packet.LinkEthernet, 0, "", 1e9, 0, iseriesHead, writeISeries},
 }
 
 // build writes the talk.
@@ -199,5 +200,47 @@ func writeEtherwatch(b *bytes.Buffer, p packet.Packet) {
 	for i := 0; i < len(body); i += 16 {
 		row := body[i:min(i+16, len(body))]
 		fmt.Fprintf(b, "  [%-16s]-%5d-[% X]\n", dots(row), i, row)
+	}
+}
+
+const iseriesHead = ` COMMUNICATIONS TRACE       Title: OS400 - OS400 trace               01/01/20  11:44:50                           Page:       1
+   Trace Description  . . . . . :   OS400 - OS400 trace
+   Object protocol  . . . . . . :   ETHERNET
+   Start date/Time  . . . . . . :   01/01/20  00:00:00.341
+   Number of bytes to trace
+     Beginning bytes  . . . . . :   *MAX         Value, *CALC, *MAX
+ Record       Data    Record           Controller  Destination   Source        Frame
+ Number  S/R  Length  Timer            Name        MAC Address   MAC Address   Format
+ ------  ---  ------  ---------------  ----------  ------------  ------------  ------
+`
+
+// writeISeries writes every other packet with its headers.
+func writeISeries(b *bytes.Buffer, p packet.Packet) {
+	fmt.Fprintf(b, " %6d   S   %6d  %s.%05d               %X  %X   ETHV2   Type: %X\n", 8, p.Length-ipHeader, at(p.TimeNS).Format("15:04:05"),
+		p.TimeNS%1e9/1e4, p.Data[:6], p.Data[6:12], p.Data[12:14])
+	rest := p.Data[ipHeader:]
+	if len(rest)%2 == 0 {
+		tcp := 20 + int(rest[32]>>4)*4
+		fmt.Fprintf(b, "%22sFrame Type :  IP          DSCP: 0   ECN: 00-NECT  Length:   145   Protocol: TCP\n", "")
+		fmt.Fprintf(b, "%22sIP Header  :  %X\n%22sIP Options :  NONE\n", "", rest[:20], "")
+		fmt.Fprintf(b, "%22sTCP Header :  %X\n", "", rest[20:min(tcp, 52)])
+		if tcp > 52 {
+			fmt.Fprintf(b, "%36s%X\n", "", rest[52:tcp])
+		}
+		rest = rest[tcp:]
+	}
+	name := "Data . . . . . :  "
+	for i := 0; i < len(rest); i += 32 {
+		row := rest[i:min(i+32, len(rest))]
+		fmt.Fprintf(b, "%9s%-18s", "", name)
+		name = ""
+		hex := ""
+		for j := 0; j < len(row); j += 8 {
+			hex += fmt.Sprintf("%X ", row[j:min(j+8, len(row))])
+			if j == 8 {
+				hex += " "
+			}
+		}
+		fmt.Fprintf(b, "%-70s*%s*\n", hex, dots(row))
 	}
 }

@@ -375,3 +375,61 @@ func alike(data []byte, ps []packet.Packet) bool {
 	}
 	return false
 }
+
+const iseriesPages = ` COMMUNICATIONS TRACE       Title: OS400 - OS400 trace               10/28/05  11:44:50                           Page:       1
+   Object protocol  . . . . . . :   ETHERNET
+   Start date/Time  . . . . . . :   10/28/05  23:59:00.341
+     Beginning bytes  . . . . . :   *MAX         Value, *CALC, *MAX
+      8   S       30  23:59:59.02956   NAME        0006299C14AE  0006299C14FE   ETHV2   Type: 0800
+                      IP Header  :  4500001E388B40004011CC860A1490960A149097
+                      UDP Header :  00890089000A0000
+ COMMUNICATIONS TRACE       Title: OS400 - OS400 trace               10/28/05  11:44:50                           Page:      12
+ Record       Data    Record           Controller  Destination   Source        Frame
+         Data . . . . . :  4142                                                                    *AB*
+ COMMUNICATIONS TRACE       Title: OS400 - OS400 trace               10/28/05  11:44:50                           Page:      13
+      9 * R       42  00:00:01.5                  0006299C14AE  0006299C14FE   ETHV2   Type: 86DD
+                      IPv6 Header:  6000000000021140FD000000000020F20000000000000122FD000000000020A0
+                                    0000000000000155
+         Data . . . . . :  4344                                                                    *CD*
+     10   R       40  00:00:02.5                  0006299C14AE  0006299C14FE   ETHV2   Type: 0800
+                      IP Header  :  46000028388B40004006CC860A1490960A149097
+                      IP Options :  ROUTE
+                      TCP Header :  17768A269EEF1D2B7FAE93CF50187F885B560000
+     11   R        4  00:00:03.5                  0006299C14AE  0006299C14FE   802.3   Command
+         Data . . . . . :  AAAA0300                                                                *....*
+`
+
+// A trace of the first bytes of packets only.
+const iseriesCut = `   Object protocol  . . . . . . :   ETHERNET
+     Beginning bytes  . . . . . :   48           Value, *CALC, *MAX
+      8   S      145  11:43:59.82956               0006299C14AE  0006299C14FE   ETHV2   Type: 0800
+         Data . . . . . :  45000091388B4000 4006CC860A149096  0A14909717768A26 9EEF1D2B7FAE93CF  *................................*
+                           8018                                                                    *..*
+      9   S       20  11:43:59.9                   0006299C14AE  0006299C14FE   ETHV2   Type: 0800
+         Data . . . . . :  45000014388B4000 4006CC860A149096  0A149097                            *....................*
+`
+
+func TestISeries(t *testing.T) {
+	f := formatOf(t, "iseries")
+	for _, tt := range []struct{ name, file, want string }{
+		{"pages, midnight, options that are not shown, and another kind of frame", iseriesPages, `
+2005-10-28 23:59:59.029560 link 1, 44 of 44: 0006299c14ae0006299c14fe08004500001e388b40004011cc860a1490960a14909700890089000a00004142
+2005-10-29 00:00:01.500000 link 1, 56 of 56: 0006299c14ae0006299c14fe86dd6000000000021140fd000000000020f20000000000000122fd000000000020a000000000000001554344
+1 iseries frame that is not of Ethernet II
+test: packet 3 at byte 1330: line 16: options of the IP header are not shown
+`},
+		{"packets in part, without a date", iseriesCut, `
+1970-01-01 11:43:59.829560 link 1, 48 of 159: 0006299c14ae0006299c14fe080045000091388b40004006cc860a1490960a14909717768a269eef1d2b7fae93cf8018
+1970-01-01 11:43:59.900000 link 1, 34 of 34: 0006299c14ae0006299c14fe080045000014388b40004006cc860a1490960a149097
+`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if !f.Match([]byte(tt.file)) {
+				t.Error("not recognised")
+			}
+			if got := describe(read(f, []byte(tt.file))); got != strings.TrimPrefix(tt.want, "\n") {
+				t.Errorf("got:\n%s", got)
+			}
+		})
+	}
+}

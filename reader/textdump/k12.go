@@ -16,8 +16,8 @@ import (
 // There is no length, so that only the empty line, or the next record, shows that the
 // bytes are all there. A time of day that falls by more than half a day has passed midnight.
 type k12 struct {
-	last, day int64 // nanoseconds
-	timed     bool  // the line of the time was read
+	clock daytime
+	timed bool // the line of the time was read
 }
 
 // k12Links are the protocols that carry IP.
@@ -72,7 +72,7 @@ func (k *k12) time(line []byte, r *record) bool {
 		if rest.bad || n != 3 || m != 3 {
 			return false
 		}
-		r.timeNS = k.since(at + ms*1e6 + us*1e3)
+		r.timeNS = k.clock.since(at + ms*1e6 + us*1e3)
 	}
 	c.after(" ")
 	name := bytes.TrimSpace(c.rest)
@@ -82,17 +82,6 @@ func (k *k12) time(line []byte, r *record) bool {
 		r.other = "k12text frame of another protocol"
 	}
 	return !c.bad
-}
-
-const halfDay = 12 * 3600 * 1e9
-
-// since returns the time since the midnight that began the first day.
-func (k *k12) since(at int64) int64 {
-	if at < k.last-halfDay {
-		k.day += 2 * halfDay
-	}
-	k.last = at
-	return k.day + at
 }
 
 // stray implements [dialect]: a row is |, four characters of offset, and | again.

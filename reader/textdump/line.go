@@ -93,6 +93,23 @@ func (c *cursor) clock() int64 {
 	return ((h*60+m)*60 + s) * 1e9
 }
 
+const halfDay = 12 * 3600 * 1e9
+
+// daytime makes times out of times of day: one that falls by more than half a day has passed
+// midnight.
+type daytime struct {
+	last, day int64 // nanoseconds
+}
+
+// since returns the time since the midnight that began the first day.
+func (d *daytime) since(at int64) int64 {
+	if at < d.last-halfDay {
+		d.day += 2 * halfDay
+	}
+	d.last = at
+	return d.day + at
+}
+
 // month returns the month whose name follows, out of names that begin with January's.
 func (c *cursor) month(names *[12]string) time.Month {
 	for i, name := range names {

@@ -1,7 +1,8 @@
 // Package textdump reads captures that are text: packets as hexadecimal digits below
 // a line that tells time, length and interface. They are traces that somebody had a
 // router, an analyzer or a host print: K12 text, Catapult DCT2000, Juniper NetScreen,
-// CoSine, Toshiba and Lucent/Ascend routers, TCPIPTRACE and Etherwatch of VMS.
+// CoSine, Toshiba and Lucent/Ascend routers, TCPIPTRACE and Etherwatch of VMS, and the
+// communications trace of IBM i.
 //
 // No descriptions were published of most; the fields are those that the sources in
 // wiretap of Wireshark name, one file each.
@@ -32,6 +33,7 @@ func Formats() []format.Format {
 		all = append(all, format.Format{
 			Name:  s.name,
 			Weak:  true,
+			Text:  true,
 			Match: func(head []byte) bool { return match(s, head) },
 			New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 				return newParser(s, in, file, lim)
@@ -67,6 +69,7 @@ var styles = []style{
 	{"ascend", true, 0, "10^-2", nil, func(in *packet.Input) dialect { return &ascend{in: in} }},
 	{"tcpiptrace", false, 0, "10^-2", []string{noZone}, func(*packet.Input) dialect { return &tcpiptrace{} }},
 	{"etherwatch", false, 0, "10^-2", []string{noZone}, func(*packet.Input) dialect { return &etherwatch{} }},
+	{"iseries", false, 0, "10^-5", []string{noZone}, func(in *packet.Input) dialect { return &iseries{in: in} }},
 }
 
 // A dialect knows the lines of one format. Lines come without what ends them.
@@ -128,14 +131,16 @@ const badDump = "hex dump is not valid"
 func (r *record) missing() int { return r.length - len(r.data) }
 
 // match says whether a file that begins with head is of a style: its first records must
-// stand there, or one that goes beyond.
+// stand there, or one that goes beyond head.
 func match(s style, head []byte) bool {
 	in := &packet.Input{}
 	p := newParser(s, in, 0, format.Limits{})
-	ends := len(head) < format.HeadSize
+	deep := len(head) > format.HeadSize
+	ends := !deep && len(head) < format.HeadSize || deep && len(head) < format.TextSize
 	if n := bytes.IndexByte(head, 0); n >= 0 {
 		head, ends = head[:n], true
 	}
 	p.Parse(&format.Window{Batch: &packet.Batch{Slab: head}, End: len(head), EOF: ends})
-	return p.good > 0 || p.known > 1 || !ends && p.open && p.rec.headed && p.rec.bad == ""
+	// Far from the beginning a text may quote a record: the whole one must be there.
+	return p.good > 0 || !deep && (p.known > 1 || !ends && p.open && p.rec.headed && p.rec.bad == "")
 }

@@ -1,0 +1,34 @@
+package all_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"recap/reader/all"
+)
+
+// The page on captures has a row for every format, and for no other.
+func TestCapturesDoc(t *testing.T) {
+	page, err := os.ReadFile("../../docs/captures.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllSubmatch(page, -1) {
+		rows = append(rows, string(m[1]))
+	}
+	var names []string
+	for _, f := range all.Formats() {
+		names = append(names, f.Name)
+		if !slices.Contains(rows, f.Name) {
+			t.Errorf("docs/captures.md lacks a row for %s", f.Name)
+		}
+	}
+	for i, row := range rows {
+		if !slices.Contains(names, row) || slices.Contains(rows[:i], row) {
+			t.Errorf("docs/captures.md has a row for %s, which is no format, or has one already", row)
+		}
+	}
+}
