@@ -38,11 +38,16 @@ type conn struct {
 	waiting      waitlist
 	expect       turn // where the next copy is looked for first
 	waitingBytes int64
+	lone         int           // of waiting those that have one message only
+	retired      bool          // another connection has taken its key
+	ending       app.EndReason // then
 	streams      streams
 	copies       int64 // pairs that were found elsewhere too
 	seenAt       []place
 	taps         []tap
 	given        []given
+	shown        []shown
+	nshown       int
 	began        int64 // clock at the first packet
 	aliases      []exchange.FlowKey
 
@@ -104,6 +109,8 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 
 func (c *conn) reason() app.EndReason {
 	switch {
+	case c.retired:
+		return c.ending
 	case c.tcp.Reset:
 		return app.EndRST
 	case c.tcp.Done():
@@ -116,7 +123,7 @@ func (c *conn) reason() app.EndReason {
 const connCost = 2560
 
 func (c *conn) memory() int64 {
-	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + int64(len(c.given))*givenCost + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
+	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + int64(len(c.given)+len(c.shown))*givenCost + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
 	for i := range c.detect {
 		if f := c.detect[i].frames; f != nil {
 			n += f.Memory()
@@ -167,6 +174,9 @@ func (c *conn) Close(side int, at packet.Pos) {
 
 // conclude reads the connection to its end.
 func (c *conn) conclude(reason app.EndReason, at packet.Pos) {
+	if c.company != nil {
+		c.holes(at)
+	}
 	c.tcp.Flush(&c.part.env, at, c)
 	if c.parser == nil {
 		c.believe(0)
@@ -199,7 +209,7 @@ func (c *conn) finish(reason app.EndReason, at packet.Pos) {
 // account enters the connection into the ledger.
 func (c *conn) account() {
 	l := &c.part.w.ledger
-	var packets, dups int64
+	var packets, dups, lent int64
 	for i := range c.tcp.Halves {
 		h := &c.tcp.Halves[i]
 		packets += h.Packets
@@ -211,6 +221,7 @@ func (c *conn) account() {
 		l.afterClose += h.AfterClose
 		l.late += h.Late
 		l.bDup -= h.Filled // counted where it was captured
+		lent += h.Filled - h.DuplicateBytes
 	}
 	l.duplicate += dups
 	// A packet counts once, with the first of its segments.
@@ -237,6 +248,9 @@ func (c *conn) account() {
 		if copied {
 			l.bDup += t.HTTP
 			t.HTTP = 0
+		} else if n := min(lent, t.HTTP); n > 0 { // of another tap's packets
+			t.HTTP -= n
+			l.bDup += n
 		}
 		l.bHTTP += t.HTTP
 		l.bOther += t.Other

@@ -11,8 +11,6 @@ import (
 // copies: enough to know them by, and to count it.
 type outline struct {
 	state     exchange.State
-	ordinal   int32
-	first     int64 // time
 	anomalies exchange.Anomalies
 	messages  [2]messageOutline // request, response
 }
@@ -32,7 +30,7 @@ type messageOutline struct {
 // outlineOf returns the outline of p. Only those made with one seed compare.
 func outlineOf(p *exchange.Pair, seed maphash.Seed) outline {
 	return outline{
-		state: p.State, ordinal: p.Ordinal, first: firstTime(p), anomalies: p.Anomalies,
+		state: p.State, anomalies: p.Anomalies,
 		messages: [2]messageOutline{outlineOfMessage(&p.Request.Message, seed), outlineOfMessage(&p.Response.Message, seed)},
 	}
 }
@@ -57,10 +55,6 @@ func outlineOfMessage(m *exchange.Message, seed maphash.Seed) messageOutline {
 // outlineCost is about what a pair takes that waits as its outline, bytes.
 const outlineCost = 400
 
-func (o *outline) place() (ordinal int32, first int64, state exchange.State) {
-	return o.ordinal, o.first, o.state
-}
-
 func (o *outline) same(b *outline) bool {
 	return o.messages[0].same(&b.messages[0]) && o.messages[1].same(&b.messages[1])
 }
@@ -68,6 +62,12 @@ func (o *outline) same(b *outline) bool {
 func (o *outline) covers(b *outline) bool {
 	return o.messages[0].covers(&b.messages[0]) && o.messages[1].covers(&b.messages[1])
 }
+
+func (o *outline) agrees(b *outline) bool {
+	return o.messages[0].agrees(&b.messages[0]) && o.messages[1].agrees(&b.messages[1])
+}
+
+func (o *outline) known() int64 { return o.messages[0].known() + o.messages[1].known() }
 
 func (m *messageOutline) same(b *messageOutline) bool {
 	return m.present == b.present && m.head == b.head && m.body == b.body && m.size == b.size && slices.Equal(m.gaps, b.gaps)
@@ -89,4 +89,20 @@ func (m *messageOutline) covers(b *messageOutline) bool {
 	}
 	last := b.gaps[len(b.gaps)-1]
 	return last.Length >= 0 && last.Offset+last.Length <= m.size && b.size <= m.size
+}
+
+// agrees is what [agree] is for messages, as far as heads tell.
+func (m *messageOutline) agrees(b *messageOutline) bool {
+	return !m.present || !b.present || m.cut || b.cut || m.head == b.head
+}
+
+func (m *messageOutline) known() int64 {
+	if !m.present {
+		return 0
+	}
+	n := 1 + int64(m.length) + m.size
+	for _, g := range m.gaps {
+		n -= max(0, g.Length)
+	}
+	return n
 }

@@ -186,3 +186,27 @@ func TestFragmentsInConflictAreNamed(t *testing.T) {
 		t.Errorf("pairs %s, want %s", got, want)
 	}
 }
+
+// Fragments that were dropped to keep the limit may have held anything: the reading is
+// not whole, and says how many datagrams went.
+func TestEvictedFragmentsAreCounted(t *testing.T) {
+	var packets [][]byte
+	for i := range 1000 {
+		b := ip4(17, 1, 2, make([]byte, 1000))
+		copy(b[4:], cat(u16(i), u16(1<<13))) // the first of a datagram
+		packets = append(packets, ether(0x0800, b))
+	}
+	path := writePackets(t, 1, packets...)
+	for _, tt := range []struct {
+		name   string
+		memory int64
+		lost   bool
+	}{{"room for all", 8 << 20, false}, {"room for a few", 64 << 10, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, stats := runPackets(t, path, pipeline.Options{FragmentMemory: tt.memory}, nil)
+			if n := stats.Reasons["fragments_evicted"]; stats.Incomplete != tt.lost || (n > 900) != tt.lost {
+				t.Errorf("incomplete %t, %d evicted", stats.Incomplete, n)
+			}
+		})
+	}
+}

@@ -56,7 +56,7 @@ func newPartition(w *worker, opt *resolved) *partition {
 func (p *partition) segment(s *decap.Segment, slot uint8) {
 	w := p.w
 	at := &w.now
-	at.Number, at.TimeNS, at.FileIndex, at.Acked, at.Offset = s.Number, s.TimeNS, s.FileIndex, packet.NoOffset, 0
+	at.Number, at.TimeNS, at.Clock, at.FileIndex, at.Acked, at.Offset = s.Number, s.TimeNS, s.Clock, s.FileIndex, packet.NoOffset, 0
 	at.FragmentConflict, at.BadChecksum = s.Info&decap.FragmentConflict != 0, false
 	if w.opt.checksums && !s.IsUDP() {
 		ok, offload := s.ChecksumOK()
@@ -84,7 +84,7 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 		c = p.open(s, side)
 	} else if c.tcp.Reuses(s, side) {
 		old := c
-		p.finish(old, app.EndReused, *at)
+		p.retire(old, app.EndReused, *at)
 		c = p.open(s, side)
 		c.tcp.Reborn(&old.tcp, s, side)
 		c.anomalies.Add(exchange.AnomalyPortReuse)
@@ -186,7 +186,7 @@ func (p *partition) shrink(c *conn, q *quicConn, at packet.Pos) {
 }
 
 func (p *partition) evict(c *conn, at packet.Pos) {
-	if c.tcp.Done() {
+	if c.tcp.Done() || c.retired {
 		p.finish(c, c.reason(), at)
 		return
 	}
@@ -207,15 +207,41 @@ func (p *partition) remember(key exchange.FlowKey, id exchange.ID) {
 	p.evicted[key] = id
 }
 
+// retire ends c, whose key another connection takes. Where another tap may show it too,
+// its pairs go on waiting for their copies.
+func (p *partition) retire(c *conn, reason app.EndReason, at packet.Pos) {
+	at.BadChecksum, at.FragmentConflict = false, false
+	c.conclude(reason, at)
+	if c.company == nil && c.waiting.front() == nil {
+		p.finish(c, reason, at)
+		return
+	}
+	c.retired, c.ending = true, reason
+	p.forget(c)
+	c.list.remove(c)
+	c.deadline = c.clock + vantageTime + holdTime
+	p.closed.push(c)
+	p.charge(c)
+}
+
+// forget makes c unknown by its keys.
+func (p *partition) forget(c *conn) {
+	if p.flows[c.key] == c {
+		delete(p.flows, c.key)
+	}
+	p.recent[slotOf(spread(&c.key))] = nil
+	for _, k := range c.aliases {
+		if p.flows[k] == c {
+			delete(p.flows, k)
+		}
+	}
+}
+
 // finish ends c and gives out its row.
 func (p *partition) finish(c *conn, reason app.EndReason, at packet.Pos) {
 	at.BadChecksum, at.FragmentConflict = false, false
 	c.finish(reason, at)
-	delete(p.flows, c.key)
-	p.recent[slotOf(spread(&c.key))] = nil
-	for _, k := range c.aliases {
-		delete(p.flows, k)
-	}
+	p.forget(c)
 	p.part(c)
 	c.list.remove(c)
 	p.used -= c.charged
@@ -225,7 +251,7 @@ func (p *partition) finish(c *conn, reason app.EndReason, at packet.Pos) {
 // end ends all connections: the capture is over. What is given out now counts as
 // completed behind the last packet.
 func (p *partition) end(number, clock int64) {
-	at := packet.Pos{Number: number, TimeNS: exchange.NoTime, Acked: packet.NoOffset}
+	at := packet.Pos{Number: number, TimeNS: exchange.NoTime, Clock: clock, Acked: packet.NoOffset}
 	p.w.now = at
 	lists := [...]*list{&p.closed, &p.live}
 	// First all are read to their end, then given out: a pair of one tap may wait

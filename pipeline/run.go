@@ -233,9 +233,13 @@ func stats(d *dispatcher, dec *decap.Decoder, workers []*worker) *Stats {
 	for _, a := range lossy {
 		add(s.Reasons, a.String(), s.Anomalies[a.String()])
 	}
+	add(s.Reasons, reasonFragments, dec.Counts().Fragments.Evicted)
 	s.Incomplete = len(s.Reasons) > 0
 	return s
 }
+
+// reasonFragments counts datagrams whose fragments were dropped at [Options.FragmentMemory].
+const reasonFragments = "fragments_evicted"
 
 // lossy are the anomalies that mean something of the input is missing from the
 // result: lost to the capture, or left out at a limit.

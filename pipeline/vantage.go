@@ -33,7 +33,7 @@ type waiting struct {
 	c        *conn
 	open     bool           // not given out yet
 	moved    bool           // it was another connection's before
-	first    int64          // time of the pair
+	spot     spot           // of the pair
 	pair     *exchange.Pair // nil where pairs are only counted
 	outline  outline        // then
 	by       []*conn        // other connections that had it too
@@ -69,6 +69,15 @@ func (p *partition) meet(c *conn) {
 	}
 	c.company = c.sibling.company
 	c.company.newest = c
+}
+
+// newest returns the newest of the connections with the addresses and ports of c, nil
+// where it is alone.
+func (c *conn) newest() *conn {
+	if c.company == nil {
+		return nil
+	}
+	return c.company.newest
 }
 
 // A company is the connections with the same addresses and ports, linked by
@@ -126,29 +135,39 @@ const maxStrangers = 64
 
 // holes exchanges what c and its siblings lack of each other.
 func (c *conn) holes(at packet.Pos) {
-	for d := c.company.newest; d != nil; d = d.sibling {
-		if c.tcp.Buffered()+d.tcp.Buffered() == 0 || !c.kin(d) {
+	for d := c.newest(); d != nil; d = d.sibling {
+		if !c.tcp.Lacks() && !d.tcp.Lacks() || !c.kin(d) {
 			continue
 		}
-		for side := range 2 {
-			c.fill(d, side, at)
-			d.fill(c, side, at)
+		// What one side says may wait for what the other does.
+		for range 4 {
+			moved := false
+			for side := range 2 {
+				moved = c.fill(d, side, at) || moved
+				moved = d.fill(c, side, at) || moved
+			}
+			if !moved {
+				break
+			}
 		}
 	}
 }
 
-// fill puts bytes that d has into the first hole of c.
-func (c *conn) fill(d *conn, side int, at packet.Pos) {
+// fill puts bytes that d has into the first hole of c. It reports whether it had any.
+func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
 	const most = 64 << 10
+	if c.retired {
+		return false
+	}
 	h := &c.part.w.hist
 	for range 16 {
 		seq, n := c.tcp.Hole(side)
 		if n == 0 {
-			return
+			break
 		}
 		b := d.tcp.Run(h, side, seq, int(min(n, most)))
 		if len(b) == 0 {
-			return
+			break
 		}
 		// The bytes in front of the hole, or behind it, must be the same at both, and
 		// none may differ.
@@ -156,33 +175,35 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) {
 		whole, behind := int64(len(b)) == n, seq+uint32(n)
 		if !c.tcp.Same(&d.tcp, h, side, seq, enough) && !(whole && c.tcp.SameBehind(&d.tcp, h, side, behind, enough)) ||
 			!c.tcp.SameBehind(&d.tcp, h, side, behind, 0) {
-			return
+			break
 		}
-		c.tcp.Fill(&c.part.env, side, b, at, c)
+		c.tcp.Fill(&c.part.env, &d.tcp, side, seq, b, at, c)
+		moved = true
 	}
+	return moved
 }
 
 // holdPair keeps p back while another tap may still bring its copy. It reports
 // whether it does, or has found the copy already.
 func (c *conn) holdPair(p *exchange.Pair) bool {
 	messages, early := c.streams.messagesOf(p.ID)
-	if c.company == nil {
+	kin := p.State != exchange.Complete && !goesOn(p) && c.young() // another tap's first packet may still come
+	if c.company == nil && !kin {
 		c.remember(p)
 		c.alone(p, nil)
 		return false
 	}
-	kin := false
 	s := &c.part.w.sought
-	*s = candidate{c: c, pair: p, early: early}
+	*s = candidate{c: c, pair: p, early: early, spot: c.spotOf(p)}
 	if c.part.w.opt.counting {
 		s.outline = outlineOf(p, c.part.w.opt.seed)
 	}
-	for d := c.company.newest; d != nil; d = d.sibling {
+	for d := c.newest(); d != nil; d = d.sibling {
 		if !c.kin(d) {
 			continue
 		}
 		kin = true
-		if c.repeats(d, p) {
+		if c.repeats(d, p, &s.spot) || d.shows(p, &s.spot) {
 			c.copies++
 			c.part.w.recycle(p)
 			return true
@@ -191,12 +212,13 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 		switch how {
 		case same:
 			w.follow(c, p)
-			w.adopt(c, p)
+			w.adopt(s)
 			c.copies++
 			c.part.w.recycle(p)
 			return true
 		case whole:
 			w.replace(s, messages)
+			w.gather(s)
 			return true
 		case contrary:
 			if len(c.strangers) < maxStrangers {
@@ -212,18 +234,74 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 	c.pairs++
 	w := c.part.newWaiting()
 	w.c, w.open, w.deadline, w.early = c, true, c.clock+vantageTime, early
+	if p.State != exchange.Complete {
+		w.deadline += holdTime // so long another tap may wait for what is missing here
+	}
 	w.by = w.one[:0]
 	w.follow(c, p)
 	w.set(s, messages)
 	c.waiting.push(w)
 	c.part.waiting.push(w)
+	w.gather(s)
 	return true
+}
+
+// gather takes to w, the pair of s, the messages that another tap shows without their
+// partner: it lacks that, and so has two pairs where w is one.
+func (w *waiting) gather(s *candidate) {
+	if w.spot.lone {
+		return
+	}
+	for d := s.c.newest(); d != nil; d = d.sibling {
+		if d.lone == 0 || !s.c.kin(d) {
+			continue
+		}
+		for _, o := range d.waiting.all() {
+			if o != w && o.waits(d) && o.spot.lone && !o.early && o.spot.meets(&w.spot) == here && w.holds(o) {
+				o.join(w)
+			}
+		}
+	}
+}
+
+// holds reports whether the pair of w has all that the one of o does, or at least more.
+func (w *waiting) holds(o *waiting) bool {
+	if w.pair != nil {
+		return holds(fullPair{w.pair}, fullPair{o.pair})
+	}
+	return holds(&w.outline, &o.outline)
+}
+
+func holds[T content[T]](a, b T) bool { return a.covers(b) || a.agrees(b) && a.known() >= b.known() }
+
+// join lets o be given out no more: w holds all of it.
+func (o *waiting) join(w *waiting) {
+	d := o.c
+	o.leave()
+	o.open = false
+	d.pairs, d.copies = d.pairs-1, d.copies+1
+	w.adopt(&candidate{c: d, spot: o.spot})
+	if o.pair != nil {
+		d.part.w.recycle(o.pair)
+		o.pair = nil
+	}
+	d.passOver()
+}
+
+// leave takes w off the account of its connection.
+func (w *waiting) leave() {
+	w.c.waitingBytes -= w.size
+	w.size = 0
+	if w.spot.lone {
+		w.c.lone--
+	}
 }
 
 // A candidate is a pair just read, for which a copy is looked for.
 type candidate struct {
 	c       *conn
 	pair    *exchange.Pair
+	spot    spot
 	outline outline // where pairs are only counted
 	early   bool    // messages of it were given out
 }
@@ -257,14 +335,14 @@ type turn struct {
 
 // judge compares w, on the list of d, with the pair at hand.
 func (s *candidate) judge(w *waiting, d *conn, start bool) likeness {
-	if !w.waits(d) || slices.Contains(w.by, s.c) {
+	if !w.waits(d) || slices.Contains(w.by, s.c) && w.spot.meets(&s.spot) != here {
 		return unrelated
 	}
 	var how likeness
 	if w.pair != nil {
-		how = compare(fullPair{w.pair}, fullPair{s.pair}, start)
+		how = compare(fullPair{w.pair}, fullPair{s.pair}, &w.spot, &s.spot, start)
 	} else {
-		how = compare(&w.outline, &s.outline, start)
+		how = compare(&w.outline, &s.outline, &w.spot, &s.spot, start)
 		// Bodies that are not kept are told apart by what the history still has of them.
 		if how != unrelated && how != contrary && s.c.tcp.Differ(&d.tcp, &s.c.part.w.hist) {
 			if how = unrelated; start {
@@ -287,7 +365,10 @@ func (w *waiting) waits(c *conn) bool { return w.open && w.c == c }
 // set makes the pair of s the one that waits.
 func (w *waiting) set(s *candidate, messages []*exchange.StreamMessage) {
 	p := s.pair
-	w.id, w.first, w.messages = p.ID, firstTime(p), messages
+	w.id, w.spot, w.messages = p.ID, s.spot, messages
+	if w.spot.lone {
+		s.c.lone++
+	}
 	if s.c.part.w.opt.counting {
 		w.outline = s.outline
 		w.grow(outlineCost + costOf(messages))
@@ -310,16 +391,15 @@ func (w *waiting) replace(s *candidate, messages []*exchange.StreamMessage) {
 	c, d := s.c, w.c
 	if old := w.pair; old != nil {
 		s.pair.Vantages = append(s.pair.Vantages, old.Vantages...)
-		s.pair.Vantages = append(s.pair.Vantages, d.vantage(w.first, firstTime(s.pair)))
+		s.pair.Vantages = append(s.pair.Vantages, d.vantage(s.spot.delay(&w.spot)))
 		d.part.w.recycle(old)
 	}
-	c.tapped(d, w.first, firstTime(s.pair))
+	c.tapped(d, s.spot.delay(&w.spot))
 	d.pairs, d.copies = d.pairs-1, d.copies+1
 	c.pairs++
+	w.leave()
 	w.c, w.moved, w.by = c, true, append(w.by, d)
-	d.waitingBytes -= w.size
 	d.passOver()
-	w.size = 0
 	if w.said != nil { // none came before the pair, and those behind it are counted
 		messages = w.messages
 	}
@@ -335,13 +415,17 @@ func (c *conn) passOver() {
 	}
 }
 
-// adopt lets the waiting pair stand for p too, which c saw.
-func (w *waiting) adopt(c *conn, p *exchange.Pair) {
-	w.by = append(w.by, c)
-	if w.pair != nil {
-		w.pair.Vantages = append(w.pair.Vantages, c.vantage(firstTime(p), w.first))
+// adopt lets the waiting pair stand for that of s too.
+func (w *waiting) adopt(s *candidate) {
+	if slices.Contains(w.by, s.c) || w.c == s.c {
+		return // has shown another part of it
 	}
-	w.c.tapped(c, firstTime(p), w.first)
+	w.by = append(w.by, s.c)
+	delay := w.spot.delay(&s.spot)
+	if w.pair != nil {
+		w.pair.Vantages = append(w.pair.Vantages, s.c.vantage(delay))
+	}
+	w.c.tapped(s.c, delay)
 }
 
 // A tap is another connection that shows the same conversation.
@@ -350,30 +434,19 @@ type tap struct {
 	vantage exchange.Vantage
 }
 
-// tapped notes that d showed at time at what c did at time first.
-func (c *conn) tapped(d *conn, at, first int64) {
+// tapped notes that d showed, so many nanoseconds later, what c did.
+func (c *conn) tapped(d *conn, delay int64) {
 	d.describe()
 	if len(c.taps) == maxPlaces || slices.ContainsFunc(c.taps, func(t tap) bool { return t.info == d.info }) {
 		return
 	}
-	c.taps = append(c.taps, tap{d.info, d.vantage(at, first)})
+	c.taps = append(c.taps, tap{d.info, d.vantage(delay)})
 }
 
-// vantage describes c as a further place where something was seen at time at, first at time first.
-func (c *conn) vantage(at, first int64) exchange.Vantage {
+// vantage describes c as a further place where something was seen, so many nanoseconds later.
+func (c *conn) vantage(delay int64) exchange.Vantage {
 	c.describe()
-	v := exchange.Vantage{Tunnels: c.info.Tunnels, VLANs: c.info.VLANs, Interface: c.info.Interface}
-	if at != exchange.NoTime && first != exchange.NoTime {
-		v.DelayNS = at - first
-	}
-	return v
-}
-
-func firstTime(p *exchange.Pair) int64 {
-	if p.Request.Present {
-		return p.Request.TimeNS
-	}
-	return p.Response.TimeNS
+	return exchange.Vantage{Tunnels: c.info.Tunnels, VLANs: c.info.VLANs, Interface: c.info.Interface, DelayNS: delay}
 }
 
 // likeness is what comparing two pairs of two taps gives.
@@ -388,31 +461,36 @@ const (
 
 // A content is a pair, or what is kept of one.
 type content[T any] interface {
-	place() (ordinal int32, first int64, state exchange.State)
 	same(T) bool
 	covers(T) bool // holds all that the other holds
+	agrees(T) bool // where both hold something it is the same
+	known() int64  // about how many bytes it holds
 }
 
-// compare compares a waiting pair a with b by all of their content. start says that
-// both connections were seen from their start, so that their ordinals are comparable.
-func compare[T content[T]](a, b T, start bool) likeness {
-	n, s, state := a.place()
-	m, t, other := b.place()
-	if start && n != m {
-		return unrelated
-	}
-	if s != exchange.NoTime && t != exchange.NoTime && (s-t > vantageTime || t-s > vantageTime) {
+// compare compares a waiting pair a, which stands at x, with b at y by all of their
+// content. start says that both connections were seen from their start, so that their
+// ordinals are comparable.
+func compare[T content[T]](a, b T, x, y *spot, start bool) likeness {
+	at := x.meets(y)
+	if at == elsewhere || at == nowhere && (start && x.ordinal != y.ordinal || !x.near(y)) {
 		return unrelated
 	}
 	switch {
-	case state == other && a.same(b):
+	case x.state == y.state && a.same(b):
 		return same
 	case b.covers(a):
 		return whole
 	case a.covers(b):
 		return same
-	case start && state == exchange.Complete && other == exchange.Complete:
-		return contrary
+	case x.state == exchange.Complete && y.state == exchange.Complete:
+		if start || at == here {
+			return contrary
+		}
+	case at == here && a.agrees(b): // both have holes
+		if y.state == exchange.Complete || x.state != exchange.Complete && b.known() > a.known() {
+			return whole
+		}
+		return same
 	}
 	return unrelated
 }
@@ -420,9 +498,11 @@ func compare[T content[T]](a, b T, start bool) likeness {
 // A fullPair is a pair with all of its content.
 type fullPair struct{ *exchange.Pair }
 
-func (p fullPair) place() (ordinal int32, first int64, state exchange.State) {
-	return p.Ordinal, firstTime(p.Pair), p.State
+func (p fullPair) agrees(q fullPair) bool {
+	return agree(&p.Request.Message, &q.Request.Message) && agree(&p.Response.Message, &q.Response.Message)
 }
+
+func (p fullPair) known() int64 { return known(&p.Request.Message) + known(&p.Response.Message) }
 
 func (p fullPair) same(q fullPair) bool {
 	return sameMessage(&p.Request.Message, &q.Request.Message) && sameMessage(&p.Response.Message, &q.Response.Message)
@@ -504,8 +584,9 @@ func (w *waiting) giveOut() {
 		return
 	}
 	w.open = false
-	w.c.waitingBytes -= w.size
+	w.leave()
 	w.c.passOver()
+	w.remember()
 	w.giveMessages()
 	if p := w.pair; p != nil {
 		w.pair = nil
@@ -563,7 +644,7 @@ func (p *partition) join(s *decap.Segment, side int) *conn {
 		return nil
 	}
 	for c := p.tuples[tuple(s.Key)]; c != nil; c = c.sibling {
-		if c.tcp.Continues(side, s.Seq, s.Ack, s.Flags&decap.SYN != 0) {
+		if !c.retired && c.tcp.Continues(side, s.Seq, s.Ack, s.Flags&decap.SYN != 0) {
 			p.flows[s.Key] = c
 			c.aliases = append(c.aliases, s.Key)
 			return c

@@ -144,7 +144,7 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyOverlapConflict:       {"overlap_conflict", "two copies of the same bytes differ: of a TCP stream, or of a datagram in IP fragments"},
 	AnomalyPortReuse:             {"port_reuse", "the same addresses and ports served a later connection"},
 	AnomalyPushed:                {"pushed", "HTTP/2, HTTP/3: the server announced the request and answered it unasked (PUSH_PROMISE)"},
-	AnomalyResynchronized:        {"resynchronized", "after a gap, reading went on at the next message"},
+	AnomalyResynchronized:        {"resynchronized", "after a gap, reading went on at what looks like the next message, where no acknowledgement, length or chunk speaks against it; a body may quote one"},
 	AnomalyRetransmissionDiffers: {"retransmission_differs", "a retransmission carries other bytes than the first copy"},
 	AnomalyRST:                   {"rst", "the connection was reset before the message ended"},
 	AnomalyShortBody:             {"short_body", "the connection ended before the announced length"},

@@ -129,6 +129,8 @@ type Message struct {
 	Present   bool
 	TimeNS    int64 // capture time of its first byte
 	EndTimeNS int64 // of its last byte
+	Clock     int64 // capture clock of its first byte: jumps of time are left out
+	Begin     int64 // of HTTP/1: its place in the stream, from 1; 0 where it is not known
 	Version   string
 	Headers   []Header
 	Trailers  []Header

@@ -446,7 +446,7 @@ func (c *Conn) deliver(e *Env, side int, at *packet.Pos, b []byte, cut int64, wh
 	x := &c.Halves[side]
 	if len(b) > 0 {
 		at.Offset = x.off
-		x.hist = e.Hist.add(x.hist, x.off, b)
+		x.hist = e.Hist.add(x.hist, x.off, at.Acked, b)
 		x.off += int64(len(b))
 		x.next += uint32(len(b))
 		x.DeliveredBytes += int64(len(b))
@@ -547,8 +547,9 @@ func (h *Half) late(off, n int64) (sum int64) {
 }
 
 // stray deals with data far outside the window. It is left out, unless more
-// data follows it in order: then the capture has lost a long stretch, and the
-// stream goes on there. It reports whether it does.
+// data follows it in order: then the capture has lost a long stretch, whose length
+// the numbers tell if they are higher, and the stream goes on there. It reports whether
+// it does.
 func (c *Conn) stray(e *Env, s *decap.Segment, side int, at packet.Pos, h Handler) bool {
 	const enough = 4
 	x := &c.Halves[side]
@@ -566,10 +567,15 @@ func (c *Conn) stray(e *Env, s *decap.Segment, side int, at packet.Pos, h Handle
 	}
 	x.strays = 0
 	c.flushHalf(e, side, at, h)
-	x.Gaps++
 	x.fin = -1
-	c.Anomalies.Add(exchange.AnomalyLostSegment)
-	x.next, x.acked = s.Seq, x.off
-	h.Gap(side, at, -1, exchange.GapLost)
+	if ahead := diff(s.Seq, x.next); ahead > 0 { // as far as the numbers tell: not once around
+		c.gap(side, at, ahead, notCut, h)
+	} else {
+		x.Gaps++
+		c.Anomalies.Add(exchange.AnomalyLostSegment)
+		x.next = s.Seq
+		h.Gap(side, at, -1, exchange.GapLost)
+	}
+	x.acked = x.off
 	return true
 }

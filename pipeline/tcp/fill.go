@@ -37,14 +37,37 @@ func (c *Conn) Seq(side int, off int64) uint32 {
 	return x.next + uint32(off-x.off)
 }
 
-// Hole returns the first hole of side that has data behind it, as a sequence
-// number and a length; n is 0 when there is none.
+// Hole returns the first hole of side, behind what waits without a break, as a sequence
+// number and a length; n is 0 when there is none. Bytes that the peer has acknowledged,
+// or that lie before the FIN, are missing too.
 func (c *Conn) Hole(side int) (seq uint32, n int64) {
 	x := &c.Halves[side]
-	if x.q.len() == 0 || x.q.at(0).off <= x.off {
+	if !x.ready {
 		return 0, 0
 	}
-	return x.next, x.q.at(0).off - x.off
+	from := x.off
+	for i := range x.q.len() {
+		k := x.q.at(i)
+		if k.off > from {
+			return c.Seq(side, from), k.off - from
+		}
+		from = max(from, k.next())
+	}
+	return c.Seq(side, from), max(0, x.end()-from)
+}
+
+// end returns how far the peer has acknowledged, without the FIN.
+func (h *Half) end() int64 {
+	if h.fin >= 0 {
+		return min(h.fin, h.acked)
+	}
+	return h.acked
+}
+
+// Lacks reports whether either side may have a hole, which [Conn.Hole] then tells.
+func (c *Conn) Lacks() bool {
+	x, y := &c.Halves[0], &c.Halves[1]
+	return x.q.len()+y.q.len() > 0 || x.end() > x.off || y.end() > y.off
 }
 
 // Run returns the bytes of side from sequence number seq on, at most max, as far as
@@ -109,14 +132,48 @@ func (c *Conn) Same(d *Conn, h *History, side int, seq uint32, least int) bool {
 	return n >= least && bytes.Equal(a[:n], b[:n])
 }
 
-// Fill puts data, captured elsewhere, into the hole of side that begins at its
-// stream's end. It is charged to Filled: it is no payload of this connection's packets.
-func (c *Conn) Fill(e *Env, side int, data []byte, at packet.Pos, h Handler) {
-	x := &c.Halves[side]
+// Fill puts data, which d has of side from sequence number seq on, into a hole of c. It is
+// charged to Filled: it is no payload of this connection's packets. It acknowledges what
+// it did there.
+func (c *Conn) Fill(e *Env, d *Conn, side int, seq uint32, data []byte, at packet.Pos, h Handler) {
+	x, p := &c.Halves[side], &c.Halves[1-side]
 	x.Filled += int64(len(data))
-	at.Acked = packet.NoOffset
-	c.deliver(e, side, &at, bytes.Clone(data), 0, notCut, h)
+	for len(data) > 0 {
+		n, heard, known := d.heard(e.Hist, side, seq)
+		n = min(n, int64(len(data)))
+		k := chunk{off: x.off + diff(seq, x.next), data: data[:n], why: notCut, at: at, hold: packet.NoOffset}
+		k.at.Acked = packet.NoOffset
+		if known && p.ready {
+			k.hold = p.off + diff(heard, p.next)
+			k.at.Acked = k.hold
+		}
+		k.start, k.end = k.off, k.off+n
+		c.buffer(e, x, &k)
+		seq, data = seq+uint32(n), data[n:]
+	}
 	c.drain(e, at, h)
+}
+
+// heard tells how many bytes of side from seq on came together, and what of the other
+// side's stream their sender had received, as a sequence number.
+func (c *Conn) heard(h *History, side int, seq uint32) (n int64, peer uint32, known bool) {
+	x := &c.Halves[side]
+	off := x.off + diff(seq, x.next)
+	if i := x.q.find(off); off >= x.off && i < x.q.len() {
+		k := x.q.at(i)
+		return k.next() - off, c.Seq(1-side, k.at.Acked), k.at.Acked != packet.NoOffset
+	}
+	for i, steps := x.hist, 0; i >= h.first && i > 0 && steps < maxLookBack; steps++ {
+		e := &h.entries[i-h.first]
+		if e.off <= off {
+			if to := e.off + int64(len(e.data)); off < to {
+				return to - off, c.Seq(1-side, e.acked), e.acked != packet.NoOffset
+			}
+			break
+		}
+		i = e.prev
+	}
+	return 1 << 40, 0, false
 }
 
 // SeenBoth reports whether packets of both sides were seen.

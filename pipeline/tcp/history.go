@@ -16,10 +16,11 @@ type History struct {
 }
 
 type histEntry struct {
-	prev int64 // index of the entry before it on the same half; 0 for none
-	off  int64
-	cum  int64
-	data []byte
+	prev  int64 // index of the entry before it on the same half; 0 for none
+	off   int64
+	acked int64 // packet.Pos.Acked of the bytes
+	cum   int64
+	data  []byte
 }
 
 // maxLookBack bounds how many entries one comparison visits.
@@ -61,8 +62,8 @@ func (h *History) Own(mark int64) {
 	}
 }
 
-// add remembers data at off and returns the new entry's index.
-func (h *History) add(prev, off int64, data []byte) int64 {
+// add remembers data at off, which acknowledged so much, and returns the new entry's index.
+func (h *History) add(prev, off, acked int64, data []byte) int64 {
 	if h.Horizon == 0 {
 		return 0
 	}
@@ -75,7 +76,7 @@ func (h *History) add(prev, off int64, data []byte) int64 {
 	}
 	h.entries = h.entries[:n+1]
 	e := &h.entries[n] // field by field, for speed: see reader/pcap
-	e.prev, e.off, e.cum, e.data = prev, off, h.now, data
+	e.prev, e.off, e.acked, e.cum, e.data = prev, off, acked, h.now, data
 	return h.first + int64(n)
 }
 

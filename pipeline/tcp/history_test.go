@@ -23,7 +23,7 @@ func TestCompare(t *testing.T) {
 			h.At(1)
 			last := int64(0)
 			for i, s := range []string{"abc", "def", "ghi"} {
-				last = h.add(last, int64(3*i), []byte(s))
+				last = h.add(last, int64(3*i), 0, []byte(s))
 			}
 			same, differ, unknown, where := h.compare(last, tt.off, []byte(tt.data))
 			if same != tt.same || differ != tt.differ || unknown != tt.unknown || where != tt.where {
@@ -40,7 +40,7 @@ func TestHistoryForgetsBehindItsHorizon(t *testing.T) {
 		var last [2]int64
 		for i := int64(0); i < 500; i++ {
 			h.At(10 * i)
-			last[i%2] = h.add(last[i%2], i/2, []byte{byte(i / 2)})
+			last[i%2] = h.add(last[i%2], i/2, 0, []byte{byte(i / 2)})
 			if int(i)%trim == 0 {
 				h.Trim()
 			}
@@ -61,7 +61,7 @@ func TestHistoryForgetsBehindItsHorizon(t *testing.T) {
 
 func TestNoHorizonRemembersNothing(t *testing.T) {
 	h := &History{}
-	if i := h.add(0, 0, []byte("abc")); i != 0 || len(h.entries) != 0 {
+	if i := h.add(0, 0, 0, []byte("abc")); i != 0 || len(h.entries) != 0 {
 		t.Errorf("add = %d, %d entries", i, len(h.entries))
 	}
 	if same, differ, unknown, _ := h.compare(0, 0, []byte("abc")); same != 0 || differ != 0 || unknown != 3 {

@@ -77,6 +77,8 @@ type side struct {
 	junk    int64 // bytes that belong to no message since the last one
 	// junkAcked is what of the other stream had been received when the last of them was sent.
 	junkAcked int64
+	turn      turn
+	resumed   bool // a message was found out of step
 	gapped    bool // lost because of a gap
 	nested    bool // tunnel: nothing has come yet, it may be HTTP
 	anywhere  bool // lost: a message may begin at any byte
@@ -140,6 +142,7 @@ func New(env *app.Env, conn *exchange.Conn, midstream [2]bool) *Conn {
 	c.heard = 0
 	for d, mid := range midstream {
 		c.sides[d].junkAcked = math.MinInt64
+		c.sides[d].turn = newTurn(mid)
 		if mid {
 			c.sides[d].state = lost
 			c.missed(exchange.Dir(d))

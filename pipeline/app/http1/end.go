@@ -114,7 +114,9 @@ func (c *Conn) headCut(d exchange.Dir, s *side, at *packet.Pos) {
 	}
 	if d == exchange.ToServer {
 		s.meta.setMethod()
-	} else if st := s.pair.Response.Status; st >= 100 && st < 200 && st != 101 {
+	}
+	c.cutHead(d, s, at)
+	if st := s.pair.Response.Status; d == exchange.ToClient && st >= 100 && st < 200 && st != 101 {
 		s.meta.bad = true
 		c.interim(s, at) // the response proper is still to come
 		return

@@ -114,7 +114,7 @@ func (c *Conn) doubt(s *side, at *packet.Pos, b []byte, last bool) []byte {
 		s.part = b
 		return nil
 	case unknown:
-		if v == Yes && StrictStart(exchange.ToClient, b) { // where its body would be, the next response is
+		if v == Yes && StrictStart(exchange.ToClient, b) && !c.quotes(s, at, b) { // where its body would be, the next response is
 			c.answerHead(s, at)
 			return b
 		}
@@ -129,6 +129,16 @@ func (c *Conn) doubt(s *side, at *packet.Pos, b []byte, last bool) []byte {
 	s.pair.Anomalies.Add(exchange.AnomalyUnexpectedBody)
 	c.beginFramed(exchange.ToClient, s, at)
 	return b
+}
+
+// quotes reports whether b, where a body or the next response stands, is a body that
+// begins as a response does: it ends where a message begins, or is too long to tell and
+// was sent with no more knowledge of requests than its head.
+func (c *Conn) quotes(s *side, at *packet.Pos, b []byte) bool {
+	if n := s.framing.lengths[0]; int64(len(b)) > n {
+		return StrictStart(exchange.ToClient, b[n:])
+	}
+	return !c.piped && at.Acked != packet.NoOffset && at.Acked <= s.turn.acked
 }
 
 // beginFramed begins the body that the head announces, where the message may have one.

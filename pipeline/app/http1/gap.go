@@ -13,6 +13,9 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 	}
 	for c.settle(d, s, &at) {
 	}
+	if n < 0 { // offsets in this stream do not compare any more
+		c.sides[d.Reverse()].turn = newTurn(c.sides[d.Reverse()].turn.on)
+	}
 	over := n // what of the gap may lie behind the message being read
 	switch s.state {
 	case tunnel:
@@ -24,8 +27,10 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		s.nested, s.part = false, nil
 		return
 	case atStart:
+		c.cutMessage(d, s, &at, n)
 	case lost:
 		c.skip(s, s.part) // nothing may be glued together over the gap
+		s.turn.tail = [len(lastChunk)]byte{}
 		if s.stray.on {
 			s.stray = stray{}
 			c.giveBack(s)
@@ -50,6 +55,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		if n >= 0 {
 			over = n - s.remain
 		}
+		c.cutMessage(d, s, &at, n)
 		c.bodyGap(s, s.remain, reason)
 		c.done(d, s, &at, true)
 	case inClose:
@@ -57,10 +63,15 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		return
 	case inHead:
 		c.noteGap(s, reason)
+		c.cutMessage(d, s, &at, n)
 		c.headCut(d, s, &at)
+		if n < 0 {
+			s.turn.until = packet.NoOffset
+		}
 		over = whole(n, reason)
 	default:
 		c.noteGap(s, reason)
+		c.cutMessage(d, s, &at, n)
 		c.done(d, s, &at, true)
 		over = whole(n, reason)
 	}

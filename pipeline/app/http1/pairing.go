@@ -49,7 +49,7 @@ func (c *Conn) match(at *packet.Pos) *meta {
 			}
 			last = i
 		}
-		if last < 0 || queue[last].unsure || last > 0 && queue[last-1].reqAcked >= queue[last].reqAcked ||
+		if last < 0 || queue[last].unsure || last > 0 && (queue[last-1].reqAcked == packet.NoOffset || queue[last-1].reqAcked >= queue[last].reqAcked) ||
 			c.overlooked(queue[last:], at) {
 			return c.alone()
 		}

@@ -13,7 +13,13 @@ func (c *Conn) search(d exchange.Dir, s *side, at *packet.Pos, b []byte, first b
 	if s.stray.on {
 		s.stray.touch(at)
 	}
+	if s.turn.beyond {
+		c.overtaken(s, at)
+	}
 	for i := c.candidate(d, s, b, 0, first); i < len(b); i = c.candidate(d, s, b, i+1, false) {
+		if c.outOfTurn(d, s, at, b, i) {
+			continue
+		}
 		if StrictStart(d, b[i:]) || d == exchange.ToServer && bytes.HasPrefix(b[i:], []byte(http2Head)) {
 			c.skip(s, b[:i])
 			from := moved(at, at.Offset+int64(i))
@@ -31,6 +37,7 @@ func (c *Conn) search(d exchange.Dir, s *side, at *packet.Pos, b []byte, first b
 	c.skip(s, b)
 	if len(b) > 1 { // a single byte is a keep-alive probe (RFC 9293, section 3.8.4)
 		s.junkAcked = at.Acked
+		s.turn.within(at, b)
 	}
 	return nil
 }
@@ -41,6 +48,7 @@ func (c *Conn) skip(s *side, b []byte) {
 	if s.stray.on {
 		s.store.Write(b)
 	}
+	s.turn.pass(b)
 	s.junk += int64(n)
 	c.tally.Unparsed += int64(n)
 	if r := &c.sides[exchange.ToClient]; s == r && n > 0 && s.gapped && !c.piped && len(c.open)-c.first == 1 {

@@ -74,6 +74,7 @@ func (c *Conn) begin(d exchange.Dir, s *side, at *packet.Pos) {
 		s.stray = stray{}
 		c.giveBack(s)
 	}
+	c.takeTurn(d, s, at)
 	if d == exchange.ToServer {
 		if len(c.open)-c.first >= max(2, c.env.Limits.OpenExchanges) {
 			m := c.open[c.first]
@@ -118,7 +119,7 @@ func (c *Conn) begin(d exchange.Dir, s *side, at *packet.Pos) {
 		s.pair.Anomalies.Add(exchange.AnomalyResynchronized)
 	}
 	s.junk, s.gapped, s.anywhere = 0, false, false
-	s.msg.Present = true
+	s.msg.Present, s.msg.Begin = true, max(0, at.Offset+1)
 	s.msg.Head = s.msg.Head[:0]
 	s.line, s.scanned, s.over, s.checked = 0, 0, 0, false
 	s.from, s.alt = at.Offset, nil
@@ -138,9 +139,10 @@ func moved(at *packet.Pos, offset int64) packet.Pos {
 // touch notes that the packet at at carries part of the message.
 func (c *Conn) touch(s *side, at *packet.Pos) {
 	m := s.msg
+	s.turn.hear(at.Acked)
 	if n := len(m.Packets); n == 0 || m.Packets[n-1] != at.Number {
 		if n == 0 {
-			m.TimeNS, m.EndTimeNS = at.TimeNS, at.TimeNS
+			m.TimeNS, m.EndTimeNS, m.Clock = at.TimeNS, at.TimeNS, at.Clock
 		}
 		m.EndTimeNS = max(m.EndTimeNS, at.TimeNS)
 		if n == 0 || m.Packets[n-1] < at.Number {

@@ -170,7 +170,7 @@ func (c *Conn) touch(st *stream, d exchange.Dir, at packet.Pos) {
 	n := len(m.Packets)
 	if n == 0 || m.Packets[n-1] != at.Number {
 		if n == 0 {
-			m.TimeNS, m.EndTimeNS = at.TimeNS, at.TimeNS
+			m.TimeNS, m.EndTimeNS, m.Clock = at.TimeNS, at.TimeNS, at.Clock
 		}
 		m.EndTimeNS = max(m.EndTimeNS, at.TimeNS)
 		if n == 0 || m.Packets[n-1] < at.Number {
@@ -472,7 +472,7 @@ func (c *Conn) upgraded(from *exchange.Pair, cut bool) {
 	st.bad = cut
 	st.head = old.Method == "HEAD"
 	*req = exchange.Request{Message: exchange.Message{
-		Present: true, TimeNS: old.TimeNS, EndTimeNS: old.EndTimeNS, Version: old.Version,
+		Present: true, TimeNS: old.TimeNS, EndTimeNS: old.EndTimeNS, Clock: old.Clock, Version: old.Version,
 		Headers: cloneFields(req.Headers, old.Headers), Trailers: cloneFields(req.Trailers, old.Trailers),
 		Head: append(req.Head[:0], old.Head...), HeadEscaped: old.HeadEscaped,
 		ContentType: strings.Clone(old.ContentType), ContentEncoding: strings.Clone(old.ContentEncoding),
