@@ -104,10 +104,10 @@ func (g *Guard) Resolve(ctx context.Context) error {
 			return err
 		}
 		for _, a := range addrs {
-			if err := g.allow(a); err != nil {
-				if a.String() != host {
-					return &Refusal{host + " (" + a.String() + ")", publicText}
-				}
+			var no *Refusal
+			if err := g.allow(a); errors.As(err, &no) && no.Host != host {
+				return &Refusal{host + " (" + no.Host + ")", no.Why}
+			} else if err != nil {
 				return err
 			}
 		}
@@ -116,8 +116,9 @@ func (g *Guard) Resolve(ctx context.Context) error {
 }
 
 const (
-	publicText  = "is neither a loopback nor a private address"
-	unnamedText = "is not what the target's URL names"
+	publicText   = "is neither a loopback nor a private address"
+	metadataText = "is the metadata service of a cloud"
+	unnamedText  = "is not what the target's URL names"
 )
 
 // Allow returns a [Refusal] for a host, a name or an address, that may not be sent to.
@@ -133,15 +134,24 @@ func (g *Guard) Allow(host string) error {
 	return &Refusal{host, unnamedText}
 }
 
+// metadata reports whether a serves credentials to the machines of a cloud although it
+// looks private. Those of IPv4 are link-local or public, and refused for that.
+func metadata(a netip.Addr) bool {
+	aws := netip.AddrFrom16([16]byte{0xfd, 0x00, 0x0e, 0xc2}) // fd00:ec2::254, fd00:ec2::23
+	return netip.PrefixFrom(aws, 32).Contains(a) || a.WithZone("") == netip.MustParseAddr("fd20:ce::254")
+}
+
 func (g *Guard) allow(a netip.Addr) error {
 	if slices.ContainsFunc(g.Extra, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return nil
 	}
-	near := a.IsLoopback() || a.IsPrivate()
+	near := (a.IsLoopback() || a.IsPrivate()) && !metadata(a)
 	named := g.names(a)
 	switch {
 	case named && (near || g.Public), g.Peers && near:
 		return nil
+	case named && metadata(a):
+		return &Refusal{a.String(), metadataText}
 	case named:
 		return &Refusal{a.String(), publicText}
 	}

@@ -4,10 +4,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -82,6 +85,28 @@ func testInterrupt(t *testing.T, sig os.Signal) {
 	}
 	if m.Complete || !m.Interrupted || m.Pairs.Total != 1 {
 		t.Errorf("manifest: complete %t, interrupted %t, %d pairs; want false, true, 1", m.Complete, m.Interrupted, m.Pairs.Total)
+	}
+}
+
+// A signal that comes before the inputs are open ends a command like any other signal.
+func TestInterruptBeforeTheInputsAreOpen(t *testing.T) {
+	for _, command := range [][]string{
+		{"extract", "-o", filepath.Join(t.TempDir(), "out")},
+		{"extract", "--each", "-o", filepath.Join(t.TempDir(), "each")},
+		{"info"},
+		{"replay", "--to", "file:" + filepath.Join(t.TempDir(), "sent.pcap")},
+	} {
+		t.Run(command[0], func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			stop()
+			var said bytes.Buffer
+			root := newRoot(&ui{in: strings.NewReader(""), out: io.Discard, err: &said})
+			root.SetArgs(append(command, capturesFile("ipv6.pcap")))
+			err := root.ExecuteContext(ctx)
+			if exitCode(err) != exitInterrupted || err.Error() != "interrupted" {
+				t.Errorf("exit code %d, %v; it said:\n%s", exitCode(err), err, said.Bytes())
+			}
+		})
 	}
 }
 

@@ -89,10 +89,19 @@ func (r *reading) list(ctx context.Context) error {
 		return errNoneSelected(r.leftOut)
 	}
 	if err != nil {
-		return &failure{code: exitFailure, err: err}
+		return unopened(ctx, err)
 	}
 	r.found = found
 	return nil
+}
+
+// unopened is the failure of inputs that were not opened because of err. A signal
+// comes before everything.
+func unopened(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errInterrupted("")
+	}
+	return &failure{code: exitFailure, err: err}
 }
 
 // open opens the inputs, so that a wrong name costs nothing. The caller closes r.source.
@@ -119,7 +128,7 @@ func (r *reading) open(ctx context.Context) error {
 	}
 	source, err := reader.OpenFound(ctx, r.found, o)
 	if err != nil {
-		return &failure{code: exitFailure, err: err}
+		return unopened(ctx, err)
 	}
 	if r.shift == nil {
 		if err := shift.check(); err != nil {

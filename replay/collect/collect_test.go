@@ -23,6 +23,7 @@ import (
 
 	"recap/pipeline/exchange"
 	"recap/replay"
+	"recap/replay/kafka"
 	"recap/replay/kafka/kafkatest"
 	"recap/replay/record"
 	"recap/replay/sink"
@@ -321,21 +322,24 @@ func testTopic(t *testing.T, broker string) {
 	}
 }
 
-// A broker that is slow to give out what it holds is not one that holds nothing.
-func TestASlowBroker(t *testing.T) {
+// slowBroker gives out nothing of the topic pairs for 5 times as long as a collector
+// here believes in.
+func slowBroker(t *testing.T) (broker string) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "pairs"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Close()
-	broker := cluster.ListenAddrs()[0]
-	k := collect(t, OpenKafka, "kafka://"+broker+"/pairs", new(targettest.Env))
+	t.Cleanup(cluster.Close)
 	slow := time.Now().Add(5 * quiet)
 	cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		cluster.SleepControl(func() { time.Sleep(time.Until(slow)) })
 		return nil, nil, false
 	})
+	return cluster.ListenAddrs()[0]
+}
+
+func produceTen(t *testing.T, broker string) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic("pairs"))
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +350,46 @@ func TestASlowBroker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A broker that is slow to give out what it holds is not one that holds nothing.
+func TestASlowBroker(t *testing.T) {
+	broker := slowBroker(t)
+	k := collect(t, OpenKafka, "kafka://"+broker+"/pairs", new(targettest.Env))
+	produceTen(t, broker)
 	k.end(t, upTo(0, 10))
+}
+
+// Nor is a sink that consumes such a topic one that has seen everything.
+func TestASinkBehindASlowBroker(t *testing.T) {
+	broker := slowBroker(t)
+	topic, err := kafka.ParseURL(&url.URL{Scheme: "kafka", Host: broker, Path: "/pairs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail, err := kafka.NewTail(t.Context(), topic, (&net.Dialer{}).DialContext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sink.NewStream(l)
+	defer s.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- sink.NewHub(sink.Faults{}, s).Consume(ctx, tail, "", func([]*exchange.Pair) {})
+	}()
+	k := collect(t, OpenSink, "sink://"+l.Addr().String(), new(targettest.Env))
+	produceTen(t, broker)
+	k.end(t, upTo(0, 10))
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestASink(t *testing.T) {

@@ -94,6 +94,15 @@ func (f *feed) give(ctx context.Context, list []replay.Observation) bool {
 	}
 }
 
+// alive says that more will come: silence counts anew. Where items wait to be taken,
+// they say as much.
+func (f *feed) alive() {
+	select {
+	case f.items <- nil:
+	default:
+	}
+}
+
 // run calls produce in a goroutine of its own, which gives until its context ends, and
 // out for all it gives. settled, if not nil, is asked before silence is believed.
 func (f *feed) run(ctx context.Context, produce func(context.Context) error, settled func(context.Context) (bool, error), out func(*replay.Observation)) error {

@@ -61,7 +61,14 @@ func (s *stream) read(ctx context.Context) error {
 	var list []replay.Observation
 	for {
 		var o replay.Observation
-		if err := s.reader.Next(&o); err != nil {
+		err := s.reader.Next(&o)
+		if err == sink.ErrBehind {
+			s.give(ctx, list)
+			s.alive()
+			list = nil
+			continue
+		}
+		if err != nil {
 			s.give(ctx, list)
 			if errors.Is(err, io.EOF) {
 				return nil

@@ -20,6 +20,7 @@ const (
 	frameObservation = 'o'
 	frameEnd         = 'e' // the sink ended in good order
 	frameOverrun     = 'x' // the subscriber was too slow and is cut off
+	frameBehind      = 'b' // the sink knows of more that it has not read yet
 )
 
 // maxFrame bounds a frame that is believed: markers are header values.
@@ -30,6 +31,9 @@ const maxBehind = 64 << 20
 
 // ErrOverrun says that observations are missing from the stream.
 var ErrOverrun = errors.New("the sink's stream was read too slowly and was cut off: observations are missing")
+
+// ErrBehind comes in place of an observation: there will be more, and the stream goes on.
+var ErrBehind = errors.New("the sink has not read all that waits for it")
 
 // appendObservation appends the frame of o.
 func appendObservation(dst []byte, o *replay.Observation) []byte {
@@ -70,7 +74,7 @@ func NewStreamReader(r io.Reader) (*StreamReader, error) {
 func (s *StreamReader) Buffered() int { return s.r.Buffered() }
 
 // Next reads the next observation into o, whose markers stay valid. io.EOF is the end
-// that the sink itself declared; any other end is another error.
+// that the sink itself declared; any other error but [ErrBehind] is an end, too.
 func (s *StreamReader) Next(o *replay.Observation) error {
 	n, err := binary.ReadUvarint(s.r)
 	if err == io.EOF {
@@ -91,6 +95,8 @@ func (s *StreamReader) Next(o *replay.Observation) error {
 		return io.EOF
 	case frameOverrun:
 		return ErrOverrun
+	case frameBehind:
+		return ErrBehind
 	case frameObservation:
 		return parseObservation(b[1:], o)
 	}
@@ -188,6 +194,9 @@ func (s *Stream) publish(frame []byte, due time.Time, wait bool) {
 	}
 	s.give(frame)
 }
+
+// behind tells subscribers that silence is not the end of what they will get.
+func (s *Stream) behind() { s.publish([]byte{1, frameBehind}, time.Time{}, false) }
 
 // give needs s.mu.
 func (s *Stream) give(frame []byte) {
