@@ -146,7 +146,7 @@ func (c *infoCommand) listFirst(ctx context.Context, r *reading) (done bool, err
 	for i := range r.found {
 		// A file that is named may tell its size only when it is asked.
 		if err := reader.Stat(ctx, &r.found[i], r.readerOptions(ctx)); err != nil {
-			return false, &failure{code: exitFailure, err: err}
+			return false, unopened(ctx, err)
 		}
 	}
 	l := listingOf(r.found, r.leftOut)

@@ -18,7 +18,7 @@ import (
 func (s *slicing) find(ctx context.Context, where string) error {
 	var err error
 	if s.below, err = s.listBelow(ctx, where); err != nil {
-		return &failure{code: exitFailure, err: err}
+		return unopened(ctx, err)
 	}
 	seen := map[string]string{}
 	for _, in := range s.manifest.Inputs {

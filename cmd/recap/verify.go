@@ -102,7 +102,7 @@ func (v *verification) take(ctx context.Context, inputs []string) error {
 	}
 	found, err := reader.List(ctx, inputs, v.o)
 	if err != nil {
-		return &failure{code: exitFailure, err: err}
+		return unopened(ctx, err)
 	}
 	v.given = map[string]reader.Found{}
 	for _, f := range found {
