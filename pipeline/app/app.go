@@ -51,6 +51,11 @@ func AddOddities(a *exchange.Anomalies, at *packet.Pos) {
 	}
 }
 
+// Grown is about what n bytes take that were appended bit by bit. Accounts of memory go by
+// what is held and not by capacities: those depend on who used the memory before, and so
+// on how many workers there are.
+func Grown(n int) int64 { return int64(n) + int64(n)/4 }
+
 // Tally divides the bytes that a parser got.
 type Tally struct {
 	HTTP     int64 // inside HTTP messages

@@ -250,6 +250,46 @@ func (p *Pair) Reset() {
 	p.Response.Interim = interim
 }
 
+// Conclude fills in what follows from both messages once they are over: state, times and
+// packets. Damaged says that one of them is not whole.
+func (p *Pair) Conclude(damaged bool) {
+	req, resp := &p.Request.Message, &p.Response.Message
+	switch {
+	case damaged:
+		p.State = Partial
+	case !resp.Present:
+		p.State = RequestOnly
+	case !req.Present:
+		p.State = ResponseOnly
+	}
+	if req.Present && resp.Present && req.EndTimeNS != NoTime && resp.TimeNS != NoTime {
+		p.LatencyNS = resp.TimeNS - req.EndTimeNS
+	}
+	first, last := req, resp
+	if !req.Present {
+		first = last
+	} else if !resp.Present {
+		last = first
+	}
+	if first.TimeNS != NoTime && last.EndTimeNS != NoTime {
+		p.DurationNS = max(first.EndTimeNS, last.EndTimeNS) - min(first.TimeNS, last.TimeNS)
+	}
+	p.FirstPacket, p.LastPacket = span(req.Packets, resp.Packets)
+}
+
+// span returns the first and the last of two rising lists of packets, 0 for none.
+func span(a, b []int64) (first, last int64) {
+	for _, l := range [2][]int64{a, b} {
+		if n := len(l); n > 0 {
+			if first == 0 || l[0] < first {
+				first = l[0]
+			}
+			last = max(last, l[n-1])
+		}
+	}
+	return first, last
+}
+
 // maxKept bounds what a reused message keeps of each of its buffers, bytes.
 const maxKept = 16 << 10
 

@@ -63,7 +63,7 @@ func (a *alt) memory() int64 {
 	if a == nil {
 		return 0
 	}
-	return grown(len(a.kept) + len(a.lead))
+	return app.Grown(len(a.kept) + len(a.lead))
 }
 
 // raw hands on bytes of the body as they are on the wire, chunk framing included.
@@ -124,7 +124,7 @@ func (c *Conn) endAlt(d exchange.Dir, s *side, bad bool) {
 	}
 	if a.Body != nil {
 		a.Body = bytes.Clone(a.Body[:min(int64(len(a.Body)), a.most)])
-		c.hold(s.meta, grown(len(a.Body)))
+		c.hold(s.meta, app.Grown(len(a.Body)))
 	}
 	f := a.AltFraming
 	s.msg.Alt = &f

@@ -214,7 +214,7 @@ func (c *Conn) keepBody(s *side, st *coding.Store, now bool) {
 		m.Body = bytes.Clone(st.Data)
 	}
 	if !now {
-		c.hold(s.meta, grown(len(m.Body)))
+		c.hold(s.meta, app.Grown(len(m.Body)))
 	}
 }
 

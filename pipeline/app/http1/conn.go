@@ -180,9 +180,9 @@ func (c *Conn) Memory() int64 {
 	n := c.held + int64(len(c.open)-c.first)*pairCost + parserCost
 	for i := range c.sides {
 		s := &c.sides[i]
-		n += grown(len(s.part))
+		n += app.Grown(len(s.part))
 		if s.store.Data != nil {
-			n += max(s.room, grown(len(s.store.Data)))
+			n += max(s.room, app.Grown(len(s.store.Data)))
 		}
 		if s.msg != nil {
 			n += headCost(s.msg) + s.trailed

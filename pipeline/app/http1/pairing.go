@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"recap/pipeline/app"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -159,14 +160,9 @@ func (c *Conn) hold(m *meta, n int64) {
 	c.held += n
 }
 
-// grown is about what n bytes take that were appended bit by bit. Accounts go by what
-// is held and not by capacities: those depend on who used the memory before, and so on
-// how many workers there are.
-func grown(n int) int64 { return int64(n) + int64(n)/4 }
-
 // headCost is what the head of a message takes in memory, bytes.
 func headCost(m *exchange.Message) int64 {
-	return grown(len(m.Head)) + 32*grown(len(m.Headers)+len(m.Trailers)) + 8*grown(len(m.Packets))
+	return app.Grown(len(m.Head)) + 32*app.Grown(len(m.Headers)+len(m.Trailers)) + 8*app.Grown(len(m.Packets))
 }
 
 // interim keeps a 1xx response and goes on to the next for the same request.
@@ -214,31 +210,9 @@ func (c *Conn) forgetInterim(s *side) {
 // emit completes m's pair and gives it out.
 func (c *Conn) emit(m *meta) {
 	p := m.pair
-	req, resp := &p.Request, &p.Response
-	switch {
-	case m.bad:
-		p.State = exchange.Partial
-	case !resp.Present:
-		p.State = exchange.RequestOnly
-	case !req.Present:
-		p.State = exchange.ResponseOnly
-	}
-	p.Protocol = protocol(req, resp)
+	p.Conclude(m.bad)
+	p.Protocol = protocol(&p.Request, &p.Response)
 	p.Kind = c.kind(m, p)
-	const none = exchange.NoTime
-	if req.Present && resp.Present && req.EndTimeNS != none && resp.TimeNS != none {
-		p.LatencyNS = resp.TimeNS - req.EndTimeNS
-	}
-	first, last := &req.Message, &resp.Message
-	if !req.Present {
-		first = last
-	} else if !resp.Present {
-		last = first
-	}
-	if first.TimeNS != none && last.EndTimeNS != none {
-		p.DurationNS = max(first.EndTimeNS, last.EndTimeNS) - min(first.TimeNS, last.TimeNS)
-	}
-	p.FirstPacket, p.LastPacket = span(req.Packets, resp.Packets)
 	for d := range c.sides {
 		if a := c.sides[d].after; a != nil && a.meta == m {
 			c.sides[d].after = nil // the pair must not change any more
@@ -247,18 +221,6 @@ func (c *Conn) emit(m *meta) {
 	c.held -= m.held
 	c.spare = m // nobody points to it any more
 	c.env.Emit(c.conn, p)
-}
-
-func span(a, b []int64) (first, last int64) {
-	for _, l := range [2][]int64{a, b} {
-		if n := len(l); n > 0 {
-			if first == 0 || l[0] < first {
-				first = l[0]
-			}
-			last = max(last, l[n-1])
-		}
-	}
-	return first, last
 }
 
 // protocol names the version of the exchange: the response's where there is one.

@@ -126,10 +126,10 @@ func (c *Conn) Tally() app.Tally { return c.tally }
 
 // Memory implements app.Parser.
 func (c *Conn) Memory() int64 {
-	n := c.held + 16*grown(len(c.resets)) + int64(c.spares)*streamCost/2 + 4<<10
+	n := c.held + 16*app.Grown(len(c.resets)) + int64(c.spares)*streamCost/2 + 4<<10
 	for d := range c.sides {
 		s := &c.sides[d]
-		n += s.dec.memory() + s.find.Memory() + grown(len(s.block.part))
+		n += s.dec.memory() + s.find.Memory() + app.Grown(len(s.block.part))
 	}
 	return n
 }

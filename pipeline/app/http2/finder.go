@@ -3,6 +3,7 @@ package http2
 import (
 	"bytes"
 
+	"recap/pipeline/app"
 	"recap/reader/packet"
 )
 
@@ -238,7 +239,7 @@ func (f *Finder) Answers() bool { return f.found && f.answers }
 func (f *Finder) Held() int { return len(f.buf) }
 
 // Memory returns what it holds, bytes.
-func (f *Finder) Memory() int64 { return grown(len(f.buf)) + 64*grown(len(f.parts)) }
+func (f *Finder) Memory() int64 { return app.Grown(len(f.buf)) + 64*app.Grown(len(f.parts)) }
 
 // Last settles a chain that nothing more will follow: frames up to the very end are
 // taken for frames, even if they are few.

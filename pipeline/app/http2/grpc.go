@@ -3,6 +3,7 @@ package http2
 import (
 	"encoding/binary"
 
+	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
@@ -27,7 +28,7 @@ const (
 	grpcTrailers   = 0x80 // of gRPC-Web
 )
 
-func (g *grpc) memory() int64 { return 200 + grown(len(g.store.Data)) }
+func (g *grpc) memory() int64 { return 200 + app.Grown(len(g.store.Data)) }
 
 // messages takes the next bytes of a body that holds gRPC messages.
 func (c *Conn) messages(d exchange.Dir, st *stream, at packet.Pos, b []byte) {

@@ -78,7 +78,9 @@ func (d *decoder) clear() {
 }
 
 // memory is about what d holds, bytes.
-func (d *decoder) memory() int64 { return 48*grown(len(d.table)) + int64(d.size) + grown(len(d.tmp)) }
+func (d *decoder) memory() int64 {
+	return 48*app.Grown(len(d.table)) + int64(d.size) + app.Grown(len(d.tmp))
+}
 
 var (
 	errMore  = errors.New("the field goes on")

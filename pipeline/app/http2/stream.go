@@ -299,7 +299,6 @@ type resetStream struct {
 // emit completes the pair of st and gives it out.
 func (c *Conn) emit(st *stream) {
 	p := st.pair
-	req, resp := &p.Request, &p.Response
 	for d := range st.half {
 		h := &st.half[d]
 		m := st.message(exchange.Dir(d))
@@ -316,30 +315,9 @@ func (c *Conn) emit(st *stream) {
 			st.bad = true
 		}
 	}
-	switch {
-	case st.bad:
-		p.State = exchange.Partial
-	case !resp.Present:
-		p.State = exchange.RequestOnly
-	case !req.Present:
-		p.State = exchange.ResponseOnly
-	}
+	p.Conclude(st.bad)
 	p.Protocol = c.version
 	p.Kind = app.Kind(p, st.socket)
-	const none = exchange.NoTime
-	if req.Present && resp.Present && req.EndTimeNS != none && resp.TimeNS != none {
-		p.LatencyNS = resp.TimeNS - req.EndTimeNS
-	}
-	first, last := &req.Message, &resp.Message
-	if !req.Present {
-		first = last
-	} else if !resp.Present {
-		last = first
-	}
-	if first.TimeNS != none && last.EndTimeNS != none {
-		p.DurationNS = max(first.EndTimeNS, last.EndTimeNS) - min(first.TimeNS, last.TimeNS)
-	}
-	p.FirstPacket, p.LastPacket = span(req.Packets, resp.Packets)
 	p.Anomalies.Merge(&c.noted)
 	c.noted = exchange.Anomalies{}
 	c.noteGoAway(st)
@@ -409,38 +387,21 @@ func lastOf(l []int64) int64 {
 	return l[len(l)-1]
 }
 
-func span(a, b []int64) (first, last int64) {
-	for _, l := range [2][]int64{a, b} {
-		if n := len(l); n > 0 {
-			if first == 0 || l[0] < first {
-				first = l[0]
-			}
-			last = max(last, l[n-1])
-		}
-	}
-	return first, last
-}
-
 // streamCost is about what an open stream takes beside buffers, bytes.
 const streamCost = 2 << 10
-
-// grown is about what n bytes take that were appended bit by bit. Accounts go by what
-// is held and not by capacities: those depend on who used the memory before, and so on
-// how many workers there are.
-func grown(n int) int64 { return int64(n) + int64(n)/4 }
 
 // charge brings the account of memory up to date with what st holds.
 func (c *Conn) charge(st *stream) {
 	p := st.pair
-	n := streamCost + grown(len(p.Scratch)) + 32*int64(len(p.Response.Interim)) + st.half[exchange.ToClient].interim
+	n := streamCost + app.Grown(len(p.Scratch)) + 32*int64(len(p.Response.Interim)) + st.half[exchange.ToClient].interim
 	if st.frames != nil {
 		n += st.frames.Memory()
 	}
 	for d := range st.half {
 		h, m := &st.half[d], st.message(exchange.Dir(d))
-		n += grown(len(m.Head)) + 32*grown(len(m.Headers)+len(m.Trailers)) + 8*grown(len(m.Packets)) + 40*grown(len(m.Gaps))
+		n += app.Grown(len(m.Head)) + 32*app.Grown(len(m.Headers)+len(m.Trailers)) + 8*app.Grown(len(m.Packets)) + 40*app.Grown(len(m.Gaps))
 		if h.store.Data != nil {
-			n += max(h.room, grown(len(h.store.Data)))
+			n += max(h.room, app.Grown(len(h.store.Data)))
 		}
 		if h.stream != nil {
 			n += h.stream.Memory()

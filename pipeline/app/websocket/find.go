@@ -3,6 +3,7 @@ package websocket
 import (
 	"encoding/binary"
 
+	"recap/pipeline/app"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -35,7 +36,7 @@ const (
 	longestFound = 16 << 10
 )
 
-func (f *finder) memory() int64 { return grown(len(f.buf)) + 64*int64(len(f.parts)) }
+func (f *finder) memory() int64 { return app.Grown(len(f.buf)) + 64*int64(len(f.parts)) }
 
 // feed takes the next bytes and reports whether frames were found.
 func (f *finder) feed(at packet.Pos, b []byte) bool {

@@ -96,13 +96,10 @@ func (s *Session) Memory() int64 {
 	n := int64(2<<10) + int64(len(s.buf))
 	for d := range s.sides {
 		x := &s.sides[d]
-		n += x.find.memory() + int64(len(x.past.buf)) + grown(len(x.data.store.Data)) + grown(len(x.ctl.store.Data))
+		n += x.find.memory() + int64(len(x.past.buf)) + app.Grown(len(x.data.store.Data)) + app.Grown(len(x.ctl.store.Data))
 	}
 	return n
 }
-
-// grown is about what n bytes take that were appended bit by bit.
-func grown(n int) int64 { return int64(n) + int64(n)/4 }
 
 // Data takes the next bytes of a direction; b is valid during the call only.
 func (s *Session) Data(d exchange.Dir, at packet.Pos, b []byte) {
