@@ -218,9 +218,8 @@ func (p *parser) flush(s *stream, w *format.Window) {
 
 // unpacker unpacks containers.
 type unpacker struct {
-	r   bytes.Reader
-	z   io.ReadCloser
-	err error
+	r bytes.Reader
+	z io.ReadCloser
 }
 
 // add appends to s what data unpacks to: about size bytes, at most limit.
