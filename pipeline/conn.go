@@ -36,6 +36,8 @@ type conn struct {
 	company      *company
 	strangers    []*conn
 	waiting      waitlist
+	rests        *[maxRests]rest // a ring; see late.go
+	nrests       int
 	expect       turn // where the next copy is looked for first
 	waitingBytes int64
 	lone         int           // of waiting those that have one message only
@@ -128,6 +130,9 @@ func (c *conn) memory() int64 {
 		if f := c.detect[i].frames; f != nil {
 			n += f.Memory()
 		}
+	}
+	if c.rests != nil {
+		n += restsCost
 	}
 	if c.parser != nil {
 		n += c.parser.Memory()
@@ -372,5 +377,6 @@ func (c *conn) emit(info *exchange.Conn, p *exchange.Pair) {
 		return
 	}
 	c.pairs++
+	c.lies(p)
 	c.part.w.emit(info, p)
 }

@@ -55,6 +55,7 @@ type result struct {
 	npairs int64 // those that are only counted too
 	flows  []*exchange.Flow
 	msgs   []*exchange.StreamMessage
+	late   []late
 	arena  *arena
 }
 

@@ -51,6 +51,10 @@ type Options struct {
 	// DecodeBodies undoes content codings; off for a reading that only counts.
 	DecodeBodies bool
 
+	// Prompt gives pairs out when they are complete. Otherwise they rest for a second of
+	// capture time or a few MiB of capture, so that what comes behind them and contradicts
+	// them can be noted with them.
+	Prompt bool
 	// CountPairs counts pairs and gives none out, for a reading that nobody takes them
 	// from. Connections and messages are given out.
 	CountPairs bool

@@ -18,6 +18,12 @@ type order struct {
 	pairs *sync.Pool
 	err   error
 
+	horizon int64 // see Options.Prompt; bytes of capture
+	prompt  bool
+	resting resting
+	late    []late
+	learnt  int64 // how many pairs turned out to be contradicted
+
 	health flowHealth
 }
 
@@ -34,21 +40,31 @@ func (o *order) run(in <-chan *work, fail func()) {
 		if b != nil {
 			o.health.flows(b.Flows)
 		}
+		o.resting.add(w, b)
+		for _, l := range o.late {
+			if o.resting.learn(l) {
+				o.learnt++
+			}
+		}
+		for b := o.resting.ripe(w, o.horizon, o.prompt); b != nil; b = o.resting.ripe(w, o.horizon, o.prompt) {
+			o.give(b, fail)
+		}
 		select {
 		case o.free <- w:
 		default:
 		}
-		if b == nil {
-			continue
-		}
-		if o.err != nil {
-			b.Release()
-			continue
-		}
-		if err := o.out(b); err != nil {
-			o.err = err
-			fail()
-		}
+	}
+}
+
+// give hands b on.
+func (o *order) give(b *exchange.Batch, fail func()) {
+	if o.err != nil {
+		b.Release()
+		return
+	}
+	if err := o.out(b); err != nil {
+		o.err = err
+		fail()
 	}
 }
 
@@ -65,7 +81,9 @@ func (o *order) count(w *work) {
 // collect merges the results of w; nil when there are none.
 func (o *order) collect(w *work) *exchange.Batch {
 	n, m := 0, 0
+	o.late = o.late[:0]
 	for i := range w.results {
+		o.late = append(o.late, w.results[i].late...)
 		n += len(w.results[i].pairs)
 		m += len(w.results[i].flows) + len(w.results[i].msgs)
 	}

@@ -55,7 +55,7 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 		workers[i] = w
 		group.Go(func() { w.run(in) })
 	}
-	o := &order{free: d.free, gate: d.gate, out: out, prog: opt.Progress, pairs: reuse.pairs}
+	o := &order{free: d.free, gate: d.gate, out: out, prog: opt.Progress, pairs: reuse.pairs, horizon: r.history, prompt: r.prompt}
 	group.Go(func() { o.run(d.ordered, cancel) })
 
 	err = d.run(ctx)
@@ -65,6 +65,8 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 		err = o.err
 	}
 	reuse.take(d.free, workers)
+	workers[0].anomalies[exchange.AnomalyOverlapConflict] += o.learnt
+	workers[0].anomalies[exchange.AnomalyRetransmissionDiffers] += o.learnt
 	s := stats(d, dec, workers)
 	s.Health = health(&d.health, &o.health, workers)
 	return s, err
@@ -83,6 +85,7 @@ type resolved struct {
 	keys      *tls.Keys
 	split     bool // leave connections of different tunnels apart
 	counting  bool // pairs are counted and not given out
+	prompt    bool // pairs are given out when they are complete
 	seed      maphash.Seed
 }
 
@@ -157,6 +160,7 @@ func (o Options) resolve() (*resolved, error) {
 		keys:      o.Keys,
 		split:     o.SplitTunnels,
 		counting:  o.CountPairs,
+		prompt:    o.Prompt,
 		seed:      maphash.MakeSeed(),
 	}, nil
 }

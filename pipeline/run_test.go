@@ -435,7 +435,9 @@ func TestCancel(t *testing.T) {
 	}
 	defer src.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	st, err := Run(ctx, src, full, func(b *exchange.Batch) error { cancel(); b.Release(); return nil })
+	opt := full
+	opt.Prompt = true
+	st, err := Run(ctx, src, opt, func(b *exchange.Batch) error { cancel(); b.Release(); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Run = %v", err)
 	}

@@ -334,7 +334,7 @@ func (s *sinking) work() {
 	}
 	if s.source != nil {
 		opt := s.limits.options()
-		opt.DecodeBodies, opt.HashBodies = true, s.w != nil
+		opt.DecodeBodies, opt.HashBodies, opt.Prompt = true, s.w != nil, true
 		if s.w == nil {
 			opt.BodyLimit = -1 // only sizes are asked for
 		}

@@ -19,6 +19,9 @@ type Handler interface {
 	Data(side int, at packet.Pos, b []byte)
 	// Gap tells of n bytes that the capture does not hold (n < 0: unknown how many).
 	Gap(side int, at packet.Pos, n int64, reason string)
+	// Conflict tells of another copy of bytes that were handed over, which differs from
+	// offset on. It reports whether it has noted so; otherwise the Conn's Anomalies do.
+	Conflict(side int, offset int64) bool
 	// Close tells that the sender of this side has ended it (FIN).
 	Close(side int, at packet.Pos)
 }
@@ -394,7 +397,7 @@ func (c *Conn) payload(e *Env, s *decap.Segment, side int, off int64, at packet.
 		}
 	}
 	if off < x.off {
-		b, off = c.old(e, side, b, off, at.Number)
+		b, off = c.old(e, side, b, off, at.Number, h)
 		if len(b) == 0 && (cut == 0 || end <= x.off) {
 			return
 		}
@@ -486,7 +489,7 @@ func (c *Conn) gap(side int, at packet.Pos, n int64, why cutReason, h Handler) {
 
 // old accounts for the part of b that lies before the stream's end, compares it
 // with the first copy, and returns the rest and its offset.
-func (c *Conn) old(e *Env, side int, b []byte, off, number int64) ([]byte, int64) {
+func (c *Conn) old(e *Env, side int, b []byte, off, number int64, h Handler) ([]byte, int64) {
 	x := &c.Halves[side]
 	n := min(int64(len(b)), x.off-off)
 	dup := b[:n]
@@ -514,8 +517,10 @@ func (c *Conn) old(e *Env, side int, b []byte, off, number int64) ([]byte, int64
 			x.ConflictBytes += differ
 			second := dup[where-off:]
 			x.conflict(where, number, c.Run(e.Hist, side, c.Seq(side, where), min(len(second), exchange.MaxConflictBytes)), second)
-			c.Anomalies.Add(exchange.AnomalyRetransmissionDiffers)
-			c.Anomalies.Add(exchange.AnomalyOverlapConflict)
+			if !h.Conflict(side, where) {
+				c.Anomalies.Add(exchange.AnomalyRetransmissionDiffers)
+				c.Anomalies.Add(exchange.AnomalyOverlapConflict)
+			}
 		}
 	}
 	return b[n:], off + n

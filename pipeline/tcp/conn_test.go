@@ -213,6 +213,8 @@ func TestInOrderDataIsNotCopied(t *testing.T) {
 
 type handlerFunc func(b []byte)
 
+func (handlerFunc) Conflict(int, int64) bool { return false }
+
 func (f handlerFunc) Data(_ int, _ packet.Pos, b []byte) { f(b) }
 func (f handlerFunc) Gap(int, packet.Pos, int64, string) {}
 func (f handlerFunc) Close(int, packet.Pos)              {}

@@ -101,6 +101,8 @@ func (c *checker) Data(side int, at packet.Pos, b []byte) {
 	c.off[side] += int64(len(b))
 }
 
+func (c *checker) Conflict(int, int64) bool { return false }
+
 func (c *checker) Gap(side int, at packet.Pos, n int64, _ string) {
 	if n <= 0 || at.Offset != c.off[side] {
 		c.t.Fatalf("side %d: a gap of %d bytes at %d, stream is at %d", side, n, at.Offset, c.off[side])
@@ -242,6 +244,8 @@ func (c *offsets) Data(side int, at packet.Pos, b []byte) {
 	}
 	c.off[side] += int64(len(b))
 }
+
+func (c *offsets) Conflict(int, int64) bool { return false }
 
 func (c *offsets) Gap(side int, at packet.Pos, n int64, _ string) {
 	if n == 0 {

@@ -29,6 +29,9 @@ const maxLookBack = 1024
 // At tells the history how many captured bytes have passed. It must rise.
 func (h *History) At(cum int64) { h.now = cum }
 
+// Now returns what At was told last.
+func (h *History) Now() int64 { return h.now }
+
 // Trim drops what lies behind the horizon. The caller may then let go of the
 // memory of packets older than that.
 func (h *History) Trim() {

@@ -63,6 +63,8 @@ func (r *recorder) Data(side int, at packet.Pos, b []byte) {
 	r.data[side] = append(r.data[side], b...)
 }
 
+func (r *recorder) Conflict(int, int64) bool { return false }
+
 func (r *recorder) Gap(side int, at packet.Pos, n int64, reason string) {
 	r.gaps[side] += n
 	if r.quiet {

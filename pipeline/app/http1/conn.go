@@ -175,6 +175,19 @@ const parserCost = 1536
 // pairCost is what an open exchange takes beside its body, bytes.
 const pairCost = 3 << 10
 
+// Reading returns the stream offset at which the message begins that is being read in
+// direction d; what lies before it is over. Between messages that is all there is.
+func (c *Conn) Reading(d exchange.Dir) int64 {
+	switch s := &c.sides[d]; s.state {
+	case atStart, opening:
+		return math.MaxInt64
+	case lost, tunnel:
+		return 0
+	default:
+		return s.from
+	}
+}
+
 // Memory implements app.Parser.
 func (c *Conn) Memory() int64 {
 	n := c.held + int64(len(c.open)-c.first)*pairCost + parserCost

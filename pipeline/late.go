@@ -1,0 +1,217 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+
+	"recap/pipeline/app/http1"
+	"recap/pipeline/exchange"
+)
+
+// A copy of stream bytes that differs from the first may come when the pair in which they
+// lie is complete: somebody who injects a response is faster than the server. So pairs
+// rest for a while before they are given out, and what shows up meanwhile is added to
+// them. For how long is counted in captured bytes (as far as the history compares), in
+// capture time and in the size of bodies, never in batches, so that it does not depend on
+// how the capture was cut into them.
+const (
+	restTime   = second
+	restBodies = 32 << 20
+	// maxRests is of how many pairs a connection remembers where they lie.
+	maxRests  = 8
+	restsCost = maxRests * 64
+)
+
+// A rest is where a pair lies that was completed.
+type rest struct {
+	pair       *exchange.Pair // not to be touched any more: only to tell which one; nil where pairs are only counted
+	number     int64          // Completed of the pair
+	begins     [2]int64       // by direction: Message.Begin
+	cum, clock int64
+	known      bool // the pair has the anomaly
+}
+
+// A late is something that was found out about a completed pair.
+type late struct {
+	pair      *exchange.Pair
+	completed int64 // of the pair
+	number    int64 // of the packet that shows it
+}
+
+// lies remembers where p lies, which is being given out.
+func (c *conn) lies(p *exchange.Pair) {
+	w := c.part.w
+	if _, ok := c.parser.(*http1.Conn); !ok || w.opt.prompt {
+		return
+	}
+	if c.rests == nil {
+		c.rests = new([maxRests]rest)
+	}
+	r := &c.rests[c.nrests%maxRests]
+	c.nrests++
+	r.pair, r.number = p, w.now.Number
+	if w.opt.counting {
+		r.pair = nil
+	}
+	r.begins = [2]int64{exchange.ToServer: p.Request.Begin, exchange.ToClient: p.Response.Begin}
+	r.cum, r.clock, r.known = w.hist.Now(), c.clock, p.Anomalies.Has(exchange.AnomalyOverlapConflict)
+}
+
+// Conflict implements tcp.Handler: bytes of a complete pair are told to that, where it is
+// known; those of a message that is being read are noted with it.
+func (c *conn) Conflict(side int, offset int64) bool {
+	d := c.dir(side)
+	if p, ok := c.parser.(*http1.Conn); !ok || offset >= p.Reading(d) {
+		return false
+	}
+	for _, a := range clashes {
+		c.anomalies.Add(a)
+	}
+	list := c.waiting.all()
+	for i := len(list) - 1; i >= 0; i-- {
+		if p := list[i].pair; list[i].open && p != nil && mayHold(messageOf(p, d).Begin, offset) {
+			addClash(p)
+			return true
+		}
+	}
+	for i := range min(c.nrests, maxRests) {
+		r := &c.rests[(c.nrests-1-i)%maxRests]
+		if mayHold(r.begins[d], offset) {
+			c.contradict(r)
+			break
+		}
+	}
+	return true
+}
+
+// clashes are the anomalies of a pair whose bytes came again and differ.
+var clashes = [...]exchange.Anomaly{exchange.AnomalyOverlapConflict, exchange.AnomalyRetransmissionDiffers}
+
+// mayHold reports whether a message that begins at begin may hold the byte at offset.
+func mayHold(begin, offset int64) bool { return begin > 0 && begin-1 <= offset }
+
+func messageOf(p *exchange.Pair, d exchange.Dir) *exchange.Message {
+	if d == exchange.ToServer {
+		return &p.Request.Message
+	}
+	return &p.Response.Message
+}
+
+// contradict adds to the pair of r that its bytes came again and differ, if it still rests.
+func (c *conn) contradict(r *rest) {
+	w := c.part.w
+	if r.known || w.hist.Now()-r.cum > w.hist.Horizon || c.clock-r.clock > restTime {
+		return
+	}
+	r.known = true
+	if w.opt.counting {
+		for _, a := range clashes {
+			w.anomalies[a]++
+		}
+		return
+	}
+	w.res.late = append(w.res.late, late{r.pair, r.number, w.now.Number})
+}
+
+// resting are pairs that were completed and not given out yet, oldest first.
+type resting struct {
+	list   []rested
+	bodies int64 // bytes of bodies of all pairs so far
+}
+
+// rested is what one work brought.
+type rested struct {
+	b          *exchange.Batch
+	cum, clock int64 // at the end of the work
+	before     int64 // bytes of bodies of all pairs before
+	bodies     int64 // of these
+}
+
+// add takes in what w brought; b may be nil.
+func (r *resting) add(w *work, b *exchange.Batch) {
+	if b == nil {
+		return
+	}
+	x := rested{b: b, cum: w.cum, clock: w.clock, before: r.bodies}
+	for _, p := range b.Pairs {
+		x.bodies += bodiesOf(p)
+	}
+	r.bodies += x.bodies
+	r.list = append(r.list, x)
+}
+
+func bodiesOf(p *exchange.Pair) int64 {
+	return int64(len(p.Request.Body) + len(p.Response.Body))
+}
+
+// learn adds l to its pair. It reports whether that rests still, as it then does whatever
+// the batches were.
+func (r *resting) learn(l late) bool {
+	at, p, ok := r.find(l)
+	if !ok || r.upTo(l.number)-at > restBodies {
+		return false
+	}
+	addClash(p)
+	return true
+}
+
+func addClash(p *exchange.Pair) {
+	for _, a := range clashes {
+		p.Anomalies.Add(a)
+	}
+}
+
+// find returns the pair that l is about, and the bytes of bodies before it.
+func (r *resting) find(l late) (at int64, p *exchange.Pair, ok bool) {
+	for i := len(r.list) - 1; i >= 0; i-- {
+		x := &r.list[i]
+		k, _ := slices.BinarySearchFunc(x.b.Pairs, l.completed, completedAt)
+		for ; k < len(x.b.Pairs) && x.b.Pairs[k].Completed == l.completed; k++ {
+			if p := x.b.Pairs[k]; p == l.pair {
+				return x.bodiesBefore(k), p, true
+			}
+		}
+	}
+	return 0, nil, false
+}
+
+func completedAt(p *exchange.Pair, number int64) int { return cmp.Compare(p.Completed, number) }
+
+func (x *rested) bodiesBefore(k int) int64 {
+	n := x.before
+	for _, p := range x.b.Pairs[:k] {
+		n += bodiesOf(p)
+	}
+	return n
+}
+
+// upTo returns the bytes of bodies of all pairs completed before packet number.
+func (r *resting) upTo(number int64) int64 {
+	for i := len(r.list) - 1; i >= 0; i-- {
+		x := &r.list[i]
+		if k, _ := slices.BinarySearchFunc(x.b.Pairs, number, completedAt); k > 0 {
+			return x.bodiesBefore(k)
+		}
+	}
+	if len(r.list) > 0 {
+		return r.list[0].before
+	}
+	return r.bodies
+}
+
+// ripe removes and returns the oldest that nothing can be added to after w, nil for none.
+func (r *resting) ripe(w *work, horizon int64, prompt bool) *exchange.Batch {
+	if len(r.list) == 0 {
+		return nil
+	}
+	x := &r.list[0]
+	if !prompt && !w.end && w.cum-x.cum <= horizon && w.clock-x.clock <= restTime && r.bodies-x.before-x.bodies <= restBodies {
+		return nil
+	}
+	b := x.b
+	*x = rested{}
+	if r.list = r.list[1:]; len(r.list) == 0 {
+		r.list = nil
+	}
+	return b
+}
