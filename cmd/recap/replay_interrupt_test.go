@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -160,7 +162,9 @@ func TestReplayInterrupt(t *testing.T) {
 			}
 			switch name {
 			case "vxlan", "http", "kafka":
-				if l.Sent == 0 || l.Failed > 0 {
+				// What was on its way when the signal came has failed for that reason.
+				other := slices.ContainsFunc(r.Failures, func(f replay.Failure) bool { return !strings.Contains(f.Error, "interrupt") })
+				if l.Sent == 0 || other {
 					t.Errorf("ledger %+v, failures %v", l, r.Failures)
 				}
 			default:

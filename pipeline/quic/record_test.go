@@ -238,6 +238,8 @@ func talk(t testing.TB, clients int, config *quicgo.Config) *recording {
 	rec.list = r.all
 	r.mu.Unlock()
 	rec.keys = keys.String()
+	mu.Lock() // the handlers have ended, but only the network says so
+	defer mu.Unlock()
 	slices.Sort(rec.pairs)
 	return &rec
 }
