@@ -313,9 +313,14 @@ func TestHostileHeadsAreLinear(t *testing.T) {
 				return best
 			}
 			// A generous factor over four doublings: 16 is linear, 256 quadratic.
-			if a, b := cost(4000), cost(64_000); b > 80*a+20*time.Millisecond {
-				t.Errorf("16 times the input took %v after %v", b, a)
+			// What is quadratic is so each time; a machine that others load is slow now and then.
+			var a, b time.Duration
+			for range 5 {
+				if a, b = cost(4000), cost(64_000); b <= 80*a+20*time.Millisecond {
+					return
+				}
 			}
+			t.Errorf("16 times the input took %v after %v", b, a)
 		})
 	}
 }
