@@ -6,9 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -566,117 +564,4 @@ func (r *runner) packetsLeft() uint64 {
 		return math.MaxUint64
 	}
 	return r.o.Limit - min(r.pub.units.Load(), r.o.Limit)
-}
-
-// Wait implements [Env].
-func (r *runner) Wait(ctx context.Context, at time.Duration, unit Amount) (time.Duration, error) {
-	if r.stopped.Load() {
-		return 0, context.Cause(r.ctx)
-	}
-	due := max(r.pacer.Due(at, r.sent), r.last)
-	now := r.clock.now()
-	if due > now {
-		if now = r.clock.wait(r.ctx, due); now < due {
-			return 0, context.Cause(r.ctx)
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	r.state.Lock()
-	defer r.state.Unlock()
-	if r.left {
-		return 0, errStuck
-	}
-	late := false
-	if r.o.Rate.max {
-		due = now
-	} else {
-		late = r.timing.record(now, now-due, r.o.LateSend)
-	}
-	r.last, r.lastDue, r.lastUnit = due, due, now
-	r.before = r.sent
-	r.sent.Pairs += unit.Pairs
-	r.sent.Packets += unit.Packets
-	r.sent.Bytes += unit.Bytes
-	second := int(now / time.Second)
-	for len(r.units) <= second {
-		r.units = append(r.units, unitTick{})
-	}
-	r.units[second].packets += unit.Packets
-	r.units[second].bytes += unit.Bytes
-	r.publish(due, late)
-	if r.o.For > 0 && due >= r.o.For {
-		r.enough.Store(true)
-	}
-	return due, nil
-}
-
-func (r *runner) publish(due time.Duration, late bool) {
-	r.pub.packets.Store(r.sent.Packets)
-	r.pub.bytes.Store(r.sent.Bytes)
-	r.pub.due.Store(int64(due))
-	r.pub.units.Add(1)
-	if late {
-		r.pub.late.Add(1)
-	}
-}
-
-// Start implements [Env].
-func (r *runner) Start() time.Time { return r.clock.start() }
-
-// Marker implements [Env].
-func (r *runner) Marker(dst []byte, e *Event, intended time.Duration) []byte {
-	if r.o.NoMarker {
-		return dst
-	}
-	return Marker{Run: r.id, Worker: r.o.Worker, Loop: e.Loop, Seq: e.Seq, Due: intended}.Append(dst)
-}
-
-// Sent implements [Env].
-func (r *runner) Sent(seq uint64) { r.ledger.markSent(seq, r.clock.now()) }
-
-// Failed implements [Env]. What an end of the run has stopped has not failed: it is
-// unsent.
-func (r *runner) Failed(seq uint64, hop string, err error) {
-	if r.stopped.Load() && (errors.Is(err, errTimeUp) || errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(r.ctx))) {
-		return
-	}
-	r.ledger.markFailed(seq, hop, err, r.clock.now())
-}
-
-// LeftOut implements [Env].
-func (r *runner) LeftOut(seq uint64, reason string) { r.ledger.markLeft(seq, reason) }
-
-// Joined notes that the response of an event goes out to the request of another, whose
-// marker that request has; see [recap/replay/wire.Joiner].
-func (r *runner) Joined(response, request uint64) { r.ledger.join(response, request) }
-
-// Run implements [Env].
-func (r *runner) Run() uint32 { return r.id }
-
-// Count implements [Env].
-func (r *runner) Count(name string, n int64) {
-	r.countMu.Lock()
-	defer r.countMu.Unlock()
-	r.counters[name] += n
-}
-
-// Allow implements [Env].
-func (r *runner) Allow(host string) error { return r.o.Guard.Allow(host) }
-
-// Dial connects as the guard allows; see [DialContext].
-func (r *runner) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return r.o.Guard.Dial(ctx, network, address)
-}
-
-// Lookup resolves as the guard does; see [Resolve].
-func (r *runner) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	return r.o.Guard.Lookup(ctx, host)
-}
-
-func (r *runner) counts() map[string]int64 {
-	r.countMu.Lock()
-	defer r.countMu.Unlock()
-	return maps.Clone(r.counters)
 }
