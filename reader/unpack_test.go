@@ -21,6 +21,7 @@ import (
 
 	"recap/reader"
 	"recap/reader/packet"
+	"recap/reader/sourcetest"
 )
 
 func xzip(t testing.TB, data []byte, c xz.WriterConfig) []byte {
@@ -275,9 +276,7 @@ func TestUTF16(t *testing.T) {
 		})
 	}
 	t.Run("as tshark reads it", func(t *testing.T) {
-		if _, err := exec.LookPath("tshark"); err != nil {
-			t.Skip("SKIPPED: no tshark here; install Wireshark's command line tools to run this test")
-		}
+		sourcetest.Tool(t, "tshark")
 		name := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(name, wide("", commsTrace, 0), 0o600); err != nil {
 			t.Fatal(err)

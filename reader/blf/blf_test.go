@@ -183,13 +183,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.file.build(t, whole), sourcetest.Options{})
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, 1)
+			sourcetest.SameOver(t, tt.link, got, want, 1)
 			in := got.Input
 			if in.Unknown["blf object 86"] != tt.unknown || in.Anomalies["receive_error"] != tt.bad || in.Interfaces[0].Name != "channel 3" {
 				t.Errorf("unknown %v, anomalies %v, interfaces %+v", in.Unknown, in.Anomalies, in.Interfaces)

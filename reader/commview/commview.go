@@ -68,24 +68,10 @@ func entry(name string, k kind) format.Format {
 	}
 }
 
-// match asks that the first record be wholly consistent, and followed by another
-// if that stands in head.
+// match reports whether head begins with records of the kind.
 func match(k kind, head []byte) bool {
 	l := &layout{kind: k, max: format.DefaultMaxPacket}
-	at := 0
-	for i := range 2 {
-		if len(head)-at < k.headerSize() {
-			return i > 0 && (len(head) == at || len(head) == format.HeadSize)
-		}
-		h := l.Header(head[at:])
-		if !h.Fits {
-			return false
-		}
-		if at += h.Size; at > len(head) {
-			return len(head) == format.HeadSize
-		}
-	}
-	return true
+	return format.Begins(head, k.headerSize(), l.Header)
 }
 
 type layout struct {

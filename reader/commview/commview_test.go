@@ -107,13 +107,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.format, tt.file)
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, 1000)
+			sourcetest.SameOver(t, tt.link, got, want, 1000)
 			if n := got.Input.Anomalies["start_zone_unknown"]; n != 1 {
 				t.Errorf("start_zone_unknown = %d, want 1", n)
 			}

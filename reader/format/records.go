@@ -56,6 +56,26 @@ func (NoTables) Border(int64) int64 { return NoBorder }
 func (NoTables) Beyond(*Window) int { return 0 }
 func (NoTables) End(int64)          {}
 
+// Begins reports whether head begins with a record that is wholly consistent, and goes on
+// with another if one stands there. least is how many bytes header needs. It is what tells
+// a format without a magic number.
+func Begins(head []byte, least int, header func([]byte) Header) bool {
+	at := 0
+	for i := range 2 {
+		if len(head)-at < least {
+			return i > 0 && (len(head) == at || len(head) == HeadSize)
+		}
+		h := header(head[at:])
+		if !h.Fits {
+			return false
+		}
+		if at += h.Size; at > len(head) {
+			return len(head) == HeadSize
+		}
+	}
+	return true
+}
+
 // Header is what a [Layout] reads from the beginning of a record.
 type Header struct {
 	Size  int   // bytes of the whole record; 0 if this can be none

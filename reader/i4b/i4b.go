@@ -52,20 +52,7 @@ func match(head []byte) bool {
 	if l.FileHeader(head) > len(head) {
 		return false
 	}
-	at := 0
-	for i := range 2 {
-		if len(head)-at < recordHeader {
-			return i > 0 && (len(head) == at || len(head) == format.HeadSize)
-		}
-		h := l.Header(head[at:])
-		if !h.Fits {
-			return false
-		}
-		if at += h.Size; at > len(head) {
-			return len(head) == format.HeadSize
-		}
-	}
-	return true
+	return format.Begins(head, recordHeader, l.Header)
 }
 
 type layout struct {

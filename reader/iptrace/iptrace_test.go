@@ -90,13 +90,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.file.build(t, whole))
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, tt.unit)
+			sourcetest.SameOver(t, tt.link, got, want, tt.unit)
 			if ifs := got.Input.Interfaces; len(ifs) != 2 || ifs[0].Name != tt.name0 {
 				t.Errorf("interfaces %+v", ifs)
 			}

@@ -99,13 +99,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.file.build(t, talk))
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, 500)
+			sourcetest.SameOver(t, tt.link, got, want, 500)
 			in := got.Input
 			if a := in.Anomalies; len(a) != 1 || a["start_zone_unknown"] != 1 {
 				t.Errorf("anomalies %v", a)

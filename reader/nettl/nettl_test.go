@@ -120,13 +120,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.file.build(t, talk))
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, 1)
+			sourcetest.SameOver(t, tt.link, got, want, 1)
 			if n := got.Input.Unknown["nettl record that is no packet"]; (n > 0) != (tt.file.logs > 0) {
 				t.Errorf("%d other records", n)
 			}

@@ -349,9 +349,7 @@ func TestAgainstEditcap(t *testing.T) {
 
 // The Ethernet header begins where tshark dissects it.
 func TestStartOfFrames(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("SKIPPED: no tshark here; install Wireshark's command line tools to run this test")
-	}
+	sourcetest.Tool(t, "tshark")
 	for _, f := range []file{{family: 10}, {family: 25, names: true}, {family: 26, names: true}, {family: 30, names: true}, {family: 35}, {family: 35, sized: 20}} {
 		name := t.TempDir() + "/file"
 		sourcetest.WriteFile(t, name, f.build(t, talk))

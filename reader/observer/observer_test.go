@@ -102,13 +102,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.file.build(t, talk))
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, 1)
+			sourcetest.SameOver(t, tt.link, got, want, 1)
 			in := got.Input
 			if z, o := in.Anomalies["start_zone_unknown"], in.Unknown["observer record 1"]; z != tt.zone || o != tt.other {
 				t.Errorf("start_zone_unknown %d, other records %d; want %d and %d", z, o, tt.zone, tt.other)

@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"recap/reader/format"
+	"recap/reader/packet"
 )
 
 // Editcap has Wireshark's editcap write a pcap file anew in another format, as it
 // names them. Where editcap is missing the test is skipped.
 func Editcap(t testing.TB, pcap []byte, to string, args ...string) []byte {
 	t.Helper()
-	tool(t, "editcap")
+	Tool(t, "editcap")
 	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
 	if err := os.WriteFile(in, pcap, 0o600); err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func Tshark(t *testing.T, f format.Format, file []byte) {
 // the wire.
 func TsharkTail(t *testing.T, f format.Format, file []byte) {
 	t.Helper()
-	tool(t, "tshark")
+	Tool(t, "tshark")
 	name := filepath.Join(t.TempDir(), "file")
 	WriteFile(t, name, file)
 	res := Read(f, bytes.NewReader(file), Options{})
@@ -86,7 +87,7 @@ func tsharkFrames(t *testing.T, name string) []string {
 // TsharkNamed is [Tshark] for formats that tshark tells apart by the names of files.
 func TsharkNamed(t *testing.T, f format.Format, file []byte, name string) {
 	t.Helper()
-	tool(t, "tshark")
+	Tool(t, "tshark")
 	name = filepath.Join(t.TempDir(), name)
 	WriteFile(t, name, file)
 	want := tsharkFrames(t, name)
@@ -135,7 +136,8 @@ func tsharkBytes(t *testing.T, name string) []string {
 	return all
 }
 
-func tool(t testing.TB, name string) {
+// Tool skips the test where one of Wireshark's command line tools is missing.
+func Tool(t testing.TB, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		t.Skipf("SKIPPED: no %s here; install Wireshark's command line tools to run this test", name)
@@ -161,6 +163,19 @@ func Same(t *testing.T, got, want Result, unit int64) {
 	if got.Input.DamageCount != 0 {
 		t.Errorf("damage: %v", got.Input.Damage)
 	}
+}
+
+// SameOver is [Same] for packets that all have another link than those of want, which
+// are of Ethernet.
+func SameOver(t *testing.T, link packet.LinkType, got, want Result, unit int64) {
+	t.Helper()
+	for i := range got.Packets {
+		if got.Packets[i].Link != link {
+			t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, link)
+		}
+		got.Packets[i].Link = packet.LinkEthernet
+	}
+	Same(t, got, want, unit)
 }
 
 // Fuzz checks that reading a file byte by byte into any slab changes nothing, and

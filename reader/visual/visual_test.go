@@ -101,13 +101,7 @@ func TestAgainstPcap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := read(tt.file.build(t, talk))
-			for i := range got.Packets {
-				if got.Packets[i].Link != tt.link {
-					t.Errorf("packet %d: link %d, want %d", i+1, got.Packets[i].Link, tt.link)
-				}
-				got.Packets[i].Link = packet.LinkEthernet
-			}
-			sourcetest.Same(t, got, want, 1e6)
+			sourcetest.SameOver(t, tt.link, got, want, 1e6)
 			if len(got.Input.Anomalies) != tt.anomalies {
 				t.Errorf("anomalies %v, want %d", got.Input.Anomalies, tt.anomalies)
 			}
