@@ -124,15 +124,10 @@ func (l *layout) Header(b []byte) format.Header {
 // Why implements [format.Layout].
 func (l *layout) Why(b []byte) string {
 	header, incl, orig, _, _ := fields(b)
-	switch {
-	case header < recordHeader || header > mostRecordHeader:
+	if header < recordHeader || header > mostRecordHeader {
 		return fmt.Sprintf("record header of %d bytes", header)
-	case incl > uint32(l.max):
-		return fmt.Sprintf("captured length %d exceeds the limit of %d", incl, l.max)
-	case incl > orig:
-		return fmt.Sprintf("captured length %d of a packet of %d bytes leads to no record", incl, orig)
 	}
-	return ""
+	return format.WhyLengths(incl, orig, uint32(l.max))
 }
 
 func (l *layout) Other(b []byte) [2]int {

@@ -282,13 +282,7 @@ func (l *layout) Header(b []byte) format.Header {
 // Why implements [format.Layout].
 func (l *layout) Why(b []byte) string {
 	orig, incl := l.lengths(b)
-	switch {
-	case incl > l.max:
-		return fmt.Sprintf("captured length %d exceeds the limit of %d", incl, l.max)
-	case incl > orig:
-		return fmt.Sprintf("captured length %d of a packet of %d bytes leads to no record", incl, orig)
-	}
-	return ""
+	return format.WhyLengths(incl, orig, l.max)
 }
 
 func (l *layout) Other(b []byte) [2]int {

@@ -160,13 +160,7 @@ func (c *classic) Header(b []byte) format.Header {
 // Why implements [format.Layout].
 func (c *classic) Why(b []byte) string {
 	wire, incl := c.lengths(b)
-	switch {
-	case incl > c.max:
-		return fmt.Sprintf("captured length %d exceeds the limit of %d", incl, c.max)
-	case incl > wire:
-		return fmt.Sprintf("captured length %d of a packet of %d bytes leads to no record", incl, wire)
-	}
-	return ""
+	return format.WhyLengths(incl, wire, c.max)
 }
 
 // Other returns the size of the record of a whole packet.

@@ -3,7 +3,6 @@ package peek
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"strconv"
 
@@ -193,12 +192,9 @@ func (l *tagged) Why(b []byte) string {
 		return "fields before a packet do not end"
 	case f.seen != allSeen:
 		return "record lacks length or time"
-	case f.incl > uint32(l.max):
-		return fmt.Sprintf("captured length %d exceeds the limit of %d", f.incl, l.max)
-	case f.incl > f.wire:
-		return fmt.Sprintf("captured length %d of a packet of %d bytes leads to no record", f.incl, f.wire)
+	default:
+		return format.WhyLengths(f.incl, f.wire, uint32(l.max))
 	}
-	return ""
 }
 
 // Other returns the size of the record of a whole packet.

@@ -149,15 +149,11 @@ func (l *layout) Header(b []byte) format.Header {
 
 // Why implements [format.Layout].
 func (l *layout) Why(b []byte) string {
-	switch follow, wire, incl := lengths(b); {
-	case incl > l.max:
-		return fmt.Sprintf("captured length %d exceeds the limit of %d", incl, l.max)
-	case incl > wire:
-		return fmt.Sprintf("captured length %d of a packet of %d bytes leads to no record", incl, wire)
-	case incl != follow:
-		return fmt.Sprintf("lengths %d and %d of one packet", incl, follow)
+	follow, wire, incl := lengths(b)
+	if why := format.WhyLengths(incl, wire, l.max); why != "" || incl == follow {
+		return why
 	}
-	return ""
+	return fmt.Sprintf("lengths %d and %d of one packet", incl, follow)
 }
 
 // Other returns the sizes that follow from the other lengths.

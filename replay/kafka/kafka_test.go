@@ -319,7 +319,7 @@ func TestRealKafka(t *testing.T) {
 	}
 }
 
-// BenchmarkRealKafka compares the target with a bare producer of the same bytes.
+// BenchmarkRealKafka sends the same bytes with a bare producer and with the target, in turn; the figures are medians.
 func BenchmarkRealKafka(b *testing.B) {
 	const pairs, body = 100_000, 1000
 	broker := kafkatest.Start(b)
@@ -332,42 +332,53 @@ func BenchmarkRealKafka(b *testing.B) {
 		values[i] = maker.Append(nil, record.AktoJSON, events[i].Pair, env.Marker(nil, &events[i], 0), env.Start())
 		size += int64(len(values[i]))
 	}
-	b.Run("bare", func(b *testing.B) {
-		b.SetBytes(size)
-		for b.Loop() {
-			client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic("pairs"), kgo.RequiredAcks(kgo.AllISRAcks()),
-				kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedRecords(DefaultInFlight/len(values[0])), kgo.DisableClientMetrics())
-			if err != nil {
-				b.Fatal(err)
-			}
-			kafkatest.MakeTopic(b, broker, "pairs", 3)
-			for _, v := range values {
-				client.Produce(b.Context(), &kgo.Record{Value: v}, func(_ *kgo.Record, err error) {
-					if err != nil {
-						b.Error(err)
-					}
-				})
-			}
-			client.Flush(b.Context())
-			client.Close()
+	bare := func() error {
+		client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic("pairs"), kgo.RequiredAcks(kgo.AllISRAcks()),
+			kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedRecords(DefaultInFlight/len(values[0])), kgo.DisableClientMetrics())
+		if err != nil {
+			return err
 		}
-		b.ReportMetric(float64(pairs)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
-	})
-	b.Run("target", func(b *testing.B) {
-		b.SetBytes(size)
-		for b.Loop() {
-			kafkatest.MakeTopic(b, broker, "pairs", 3)
-			env := new(quietEnv)
-			target, err := open(b, "kafka://"+broker+"/pairs", Options{}, env)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := errors.Join(target.Send(b.Context(), events), target.Close(b.Context())); err != nil {
-				b.Fatal(err)
-			}
+		defer client.Close()
+		for _, v := range values {
+			client.Produce(b.Context(), &kgo.Record{Value: v}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					b.Error(err)
+				}
+			})
 		}
-		b.ReportMetric(float64(pairs)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
-	})
+		return client.Flush(b.Context())
+	}
+	ours := func() error {
+		target, err := open(b, "kafka://"+broker+"/pairs", Options{}, new(quietEnv))
+		if err != nil {
+			return err
+		}
+		return errors.Join(target.Send(b.Context(), events), target.Close(b.Context()))
+	}
+	// A broker that has just been started is slow, and both share its moods: they take turns, and the
+	// rounds before the clock starts do not count.
+	round := func(produce func() error) float64 {
+		kafkatest.MakeTopic(b, broker, "pairs", 3)
+		start := time.Now()
+		if err := produce(); err != nil {
+			b.Fatal(err)
+		}
+		return pairs / time.Since(start).Seconds()
+	}
+	for range 3 {
+		round(bare)
+		round(ours)
+	}
+	var rates [2][]float64
+	b.SetBytes(2 * size)
+	for b.Loop() {
+		rates[0] = append(rates[0], round(bare))
+		rates[1] = append(rates[1], round(ours))
+	}
+	slices.Sort(rates[0])
+	slices.Sort(rates[1])
+	b.ReportMetric(rates[0][len(rates[0])/2], "bare-pairs/s")
+	b.ReportMetric(rates[1][len(rates[1])/2], "target-pairs/s")
 }
 
 // A quietEnv notes nothing, so that a benchmark measures the target.
