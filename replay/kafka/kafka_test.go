@@ -371,9 +371,11 @@ func BenchmarkRealKafka(b *testing.B) {
 	}
 	var rates [2][]float64
 	b.SetBytes(2 * size)
-	for b.Loop() {
-		rates[0] = append(rates[0], round(bare))
-		rates[1] = append(rates[1], round(ours))
+	for i := 0; b.Loop(); i++ {
+		// Who comes second pays for what the broker still writes of the first.
+		for _, k := range [][]int{{0, 1}, {1, 0}}[i%2] {
+			rates[k] = append(rates[k], round([]func() error{bare, ours}[k]))
+		}
 	}
 	slices.Sort(rates[0])
 	slices.Sort(rates[1])

@@ -20,8 +20,10 @@ type target struct {
 	set    settings
 	env    replay.Env
 	clerk  record.Clerk
-	room   *room
-	free   sync.Pool // *delivery
+	// scratch is where records are made: that wants more room than they take.
+	scratch []byte
+	room    *room
+	free    sync.Pool // *delivery
 }
 
 func newTarget(client *kgo.Client, s settings, env replay.Env) *target {
@@ -52,14 +54,13 @@ func (t *target) Send(ctx context.Context, events []replay.Event) error {
 }
 
 func (t *target) send(ctx context.Context, e *replay.Event) error {
-	d := t.free.Get().(*delivery)
-	value, ok, err := t.clerk.Record(ctx, d.value[:0], e)
-	d.value = value
+	value, ok, err := t.clerk.Record(ctx, t.scratch[:0], e)
+	t.scratch = value
 	if !ok {
-		t.free.Put(d)
 		return err
 	}
-	d.seq, d.size = e.Seq, int64(len(d.value))
+	d := t.free.Get().(*delivery)
+	d.seq, d.size = e.Seq, int64(len(value))
 	// Waiting here, not in the client: a record that is in the client's hands may be on
 	// its way, and would have to be given up with its fate unknown.
 	if err := t.room.take(ctx, d.size); err != nil {
@@ -67,6 +68,7 @@ func (t *target) send(ctx context.Context, e *replay.Event) error {
 		return err
 	}
 	t.env.Count(replay.CountHTTP, int64(record.HTTPBytes(e.Pair)))
+	d.value = append(d.value[:0], value...) // what is in flight takes no more room than it says
 	d.record = kgo.Record{Value: d.value}
 	t.client.Produce(context.WithoutCancel(ctx), &d.record, d.done)
 	return nil

@@ -18,7 +18,7 @@ func (m *Maker) goReplay(dst []byte, p *exchange.Pair, marker []byte, at time.Ti
 	dst = appendField(dst, "Req_ID", p.ID.String())
 	dst = appendField(dst, "Req_Ts", strconv.FormatInt(at.UnixNano(), 10))
 	dst = appendField(dst, "Req_Method", req.Method)
-	dst = appendField(dst, "Req_Body", req.Body)
+	dst = appendTextField(dst, "Req_Body", req.Body)
 	dst = append(appendKey(dst, "Req_Headers"), m.headerObject(&req.Message, req.Host, marker)...)
 	return append(dst, '}')
 }

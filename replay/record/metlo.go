@@ -25,12 +25,12 @@ func (m *Maker) metlo(dst []byte, p *exchange.Pair, marker []byte) []byte {
 	dst = append(appendParameters(append(dst, `,"parameters":[`...), req.Query), `]},"headers":[`...)
 	dst = append(m.nameValues(dst, &req.Message, marker), ']')
 	dst = appendField(dst, "method", req.Method)
-	dst = appendField(dst, "body", req.Body)
+	dst = appendTextField(dst, "body", req.Body)
 	dst = append(dst, `},"response":{`...)
 	if resp.Present {
 		dst = appendNumber(dst, "status", int64(resp.Status))
 		dst = append(m.nameValues(append(dst, `,"headers":[`...), &resp.Message, marker), ']')
-		dst = appendField(dst, "body", resp.Body)
+		dst = appendTextField(dst, "body", resp.Body)
 	}
 	dst = append(dst, `},"meta":{"environment":"production","incoming":true`...)
 	dst = appendField(dst, "source", address(client))

@@ -3,59 +3,38 @@ package record
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
+	"unsafe"
+
+	"recap/pipeline/exchange/jsontext"
 )
 
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON string. As encoding/json does, it writes U+FFFD
+// appendText appends b as a JSON string. As encoding/json does, it writes U+FFFD
 // for bytes that are not UTF-8: what cannot be said in JSON is lost there too.
-func appendString[T string | []byte](dst []byte, s T) []byte {
+func appendText(dst, b []byte) []byte {
 	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := decodeRune(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				dst = append(append(dst, s[start:i]...), "\uFFFD"...)
-				start = i + 1
-			}
-			i += n
-			continue
+	for {
+		var n int
+		if dst, n = jsontext.Append(dst, b); n == len(b) {
+			return append(dst, '"')
 		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		start = i
+		dst = append(dst, "\uFFFD"...)
+		b = b[n+1:]
 	}
-	return append(append(dst, s[start:]...), '"')
 }
 
-// decodeRune is utf8.DecodeRune for both kinds of text.
-func decodeRune[T string | []byte](s T) (rune, int) {
-	var b [utf8.UTFMax]byte
-	return utf8.DecodeRune(b[:copy(b[:], s)])
+// appendString is appendText of a string.
+func appendString(dst []byte, s string) []byte {
+	return appendText(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
 }
 
 // appendField appends `"name":"value"` with the comma that stands before it.
-func appendField[T string | []byte](dst []byte, name string, value T) []byte {
+func appendField(dst []byte, name, value string) []byte {
 	return appendString(appendKey(dst, name), value)
+}
+
+// appendTextField is appendField of bytes.
+func appendTextField(dst []byte, name string, value []byte) []byte {
+	return appendText(appendKey(dst, name), value)
 }
 
 // appendNumber appends `"name":value`.

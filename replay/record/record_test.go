@@ -385,3 +385,18 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkAktoJSON makes the records of which BenchmarkRealKafka sends 100,000.
+func BenchmarkAktoJSON(b *testing.B) {
+	events := targettest.Events(1000, 1000)
+	env := new(targettest.Env)
+	var maker Maker
+	marker := env.Marker(nil, &events[0], 0)
+	at := env.Start()
+	var buf []byte
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		buf = maker.Append(buf[:0], AktoJSON, events[i%len(events)].Pair, marker, at)
+	}
+	b.SetBytes(int64(len(buf)))
+}
