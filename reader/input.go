@@ -41,7 +41,7 @@ func (n *input) open(pool *packet.Pool, hash, keep bool) error {
 	} else {
 		var err error
 		if raw, err = openRaw(n.entry, n.o.Stdin, keep); err != nil {
-			return fileError(n.name, cause(err))
+			return &unreadError{n.explain(err)}
 		}
 	}
 	n.raw = raw
@@ -60,8 +60,12 @@ func (n *input) open(pool *packet.Pool, hash, keep bool) error {
 		}
 	}
 	if err != nil {
+		unread := n.raw.err
 		n.close()
-		if !n.named {
+		switch {
+		case unread != nil && !n.named:
+			return &unreadError{n.explain(unread)}
+		case !n.named:
 			return &skipError{err}
 		}
 		return n.explain(err)
@@ -154,6 +158,16 @@ func (e *unpackError) Error() string {
 
 func (e *unpackError) Unwrap() error { return e.err }
 
+// fail records that the input could not be read at all.
+func (n *input) fail(err error) {
+	e, ok := errors.AsType[*packet.Error](err)
+	if !ok {
+		e = n.explain(err)
+	}
+	n.in.FirstNS, n.in.LastNS = packet.NoTime, packet.NoTime
+	n.in.AddDamage(e)
+}
+
 // note records damage that did not end the input.
 func (n *input) note(err error) {
 	n.in.AddDamage(n.explain(err))
@@ -170,6 +184,8 @@ func (n *input) explain(err error) *packet.Error {
 		e.Hint = fmt.Sprintf("raise the limit for the zstd window, %d bytes", n.o.ZstdWindow)
 	case errors.Is(err, errXZDictionary):
 		e.Hint = fmt.Sprintf("raise the limit for the xz dictionary, %d bytes", n.o.XZDictionary)
+	case n.blob != nil && n.raw != nil && n.raw.err != nil:
+		e.Hint = blob.Hint(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Hint = "the file was cut; copy it again if the original is longer"
 	}
@@ -192,6 +208,7 @@ type rawFile struct {
 	pipe  bool  // reads may block, and the end is where the writer says
 	keep  bool
 	atEOF bool
+	err   error     // what reading failed with, other than io.EOF
 	hash  hash.Hash // nil: not computed here
 }
 
@@ -235,6 +252,8 @@ func (r *rawFile) Read(b []byte) (int, error) {
 	}
 	if err == io.EOF {
 		r.atEOF = true
+	} else if err != nil {
+		r.err = err
 	}
 	if !r.keep {
 		r.park()

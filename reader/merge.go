@@ -264,7 +264,13 @@ func (m *merge) step() (*packet.Batch, error) {
 func (m *merge) prepare(c *cursor) error {
 	if c.in.src == nil {
 		if err := m.activate(c); err != nil {
-			return err
+			if c.in.ctx.Err() != nil {
+				return err
+			}
+			// It could be read when its turn was found out. The others still can.
+			c.in.fail(err)
+			m.remove()
+			return nil
 		}
 	}
 	switch err := m.load(c); err {
@@ -275,11 +281,7 @@ func (m *merge) prepare(c *cursor) error {
 			m.open--
 		}
 		c.in.close()
-		last := len(m.heap) - 1
-		m.heap[0] = m.heap[last]
-		m.heap[last] = nil
-		m.heap = m.heap[:last]
-		m.down(0)
+		m.remove()
 		return nil
 	default:
 		return err
@@ -291,6 +293,15 @@ func (m *merge) prepare(c *cursor) error {
 	c.key, c.ready = key, true
 	m.down(0)
 	return nil
+}
+
+// remove takes the first cursor out.
+func (m *merge) remove() {
+	last := len(m.heap) - 1
+	m.heap[0] = m.heap[last]
+	m.heap[last] = nil
+	m.heap = m.heap[:last]
+	m.down(0)
 }
 
 // second returns the cursor after the first, nil if there is none.

@@ -132,6 +132,7 @@ func Open(ctx context.Context, inputs []string, o Options) (*Capture, error) {
 func OpenFound(ctx context.Context, found []Found, o Options) (*Capture, error) {
 	o = o.withDefaults()
 	c := &Capture{m: newMerge(o)}
+	var unread *unreadError
 	for _, f := range found {
 		e := f.entry
 		if err := ctx.Err(); err != nil {
@@ -152,6 +153,12 @@ func OpenFound(ctx context.Context, found []Found, o Options) (*Capture, error) 
 			o.skipped(e.name, skip.why)
 			continue
 		}
+		if errors.As(err, &unread) && !e.named && ctx.Err() == nil {
+			// The others are read all the same, and the capture is not whole.
+			in.fail(err)
+			c.inputs = append(c.inputs, in.in)
+			continue
+		}
 		if err != nil {
 			c.Close()
 			return nil, err
@@ -159,7 +166,12 @@ func OpenFound(ctx context.Context, found []Found, o Options) (*Capture, error) 
 		c.inputs = append(c.inputs, in.in)
 		c.m.add(cur)
 	}
-	if len(c.inputs) == 0 {
+	switch {
+	case len(c.m.heap) > 0:
+	case unread != nil:
+		c.Close()
+		return nil, unread
+	default:
 		c.Close()
 		return nil, ErrNoInput
 	}
@@ -194,9 +206,16 @@ type skipError struct{ why error }
 
 func (e *skipError) Error() string { return e.why.Error() }
 
+// unreadError says that nobody knows whether an entry is a capture: it could not be read.
+type unreadError struct{ damage *packet.Error }
+
+func (e *unreadError) Error() string { return e.damage.Error() }
+
+func (e *unreadError) Unwrap() error { return e.damage }
+
 // fileError names the input of an error.
 func fileError(name string, err error) error {
-	return &packet.Error{File: name, Offset: -1, Err: err}
+	return &packet.Error{File: name, Offset: -1, Err: err, Hint: blob.Hint(err)}
 }
 
 // notCapture describes a file that no format wants.

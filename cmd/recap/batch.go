@@ -292,7 +292,13 @@ func (b *batch) open(t *task, r *reading) (*export.Dir, func(all.Format) string,
 
 // conclude writes the manifest over all and tells the summary.
 func (b *batch) conclude(ctx context.Context) error {
-	m := &eachManifest{Format: eachFormat, Tool: tool(), Options: b.options, Interrupted: ctx.Err() != nil, Parts: []eachPart{}}
+	m := &eachManifest{Format: eachFormat, Tool: tool(), Options: b.options, Interrupted: ctx.Err() != nil, Parts: []eachPart{}, Skipped: []eachSkipped{}}
+	slices.SortFunc(b.skipped, func(x, y skipped) int { return cmp.Compare(x.name, y.name) })
+	var passed []eachSkipped
+	for _, s := range b.skipped {
+		passed = append(passed, eachSkipped{s.name, s.why})
+	}
+	m.skip(passed)
 	sum := eachSummary{dir: b.at.Path(""), skipped: b.skipped, leftOut: b.r.leftOut, dataset: b.dataset()}
 	for i, p := range b.parts {
 		if p == nil {

@@ -42,7 +42,7 @@ func (t *layout) Type() string { return "TEMPLATE" }
 var layoutWords = []string{"vm", "date", "hour", "subscription", "resource_group", "scale_set", "name"}
 
 var (
-	layoutForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*=[A-Za-z0-9_.-]*(\{[a-z_]+\}[A-Za-z0-9_.-]*)*$`)
+	layoutForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*=([A-Za-z0-9_.-]|\{[a-z_]+\})+$`)
 	layoutWord = regexp.MustCompile(`\{([a-z_]*)\}`)
 )
 

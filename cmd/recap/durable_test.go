@@ -114,26 +114,10 @@ func TestFullDisk(t *testing.T) {
 			if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dk", kib), "tmpfs", mount).CombinedOutput(); err != nil {
 				t.Skipf("SKIPPED: no file system can be mounted here: %s", out)
 			}
-			args := []string{"extract", "-o", "small/out", "in"}
-			if each {
-				args = append(args, "--each", "--jobs", "2")
-			}
-			cmd := s.command(args...)
-			said, _ := cmd.CombinedOutput()
-			_, err := os.Stat(filepath.Join(mount, "out", export.ManifestName))
-			switch code := cmd.ProcessState.ExitCode(); {
-			case code == exitOK && err == nil:
+			if s.extractInto("small/out", each, kib, "no space left on device") {
 				fits++
-				if out, err := s.command("verify", "small/out").CombinedOutput(); err != nil {
-					t.Errorf("%d KiB: %v\n%s", kib, err, out)
-				}
-			case code == exitOutput && err != nil && fullMessage.Match(said):
+			} else {
 				full++
-			default:
-				t.Errorf("%d KiB, --each %t: exit code %d, manifest: %v; it said:\n%s", kib, each, code, err, said)
-			}
-			for _, e := range temporaries(t, filepath.Join(mount, "out")) {
-				t.Errorf("%d KiB: %s was left", kib, e)
 			}
 			if err := syscall.Unmount(mount, 0); err != nil {
 				t.Fatal(err)
@@ -142,6 +126,84 @@ func TestFullDisk(t *testing.T) {
 	}
 	if full < 4 || fits < 2 {
 		t.Errorf("%d sizes were too small, %d large enough: choose others", full, fits)
+	}
+}
+
+// extractInto extracts into a directory with room for so many KiB. It reports whether that
+// was enough; else it wants exit code 4, the path and the cause, and nothing left behind.
+func (s *shell) extractInto(dir string, each bool, kib int, cause string) (fits bool) {
+	s.t.Helper()
+	args := []string{"extract", "-o", dir, "in"}
+	if each {
+		args = append(args, "--each", "--jobs", "2")
+	}
+	cmd := s.command(args...)
+	said, _ := cmd.CombinedOutput()
+	_, err := os.Stat(filepath.Join(s.dir, dir, export.ManifestName))
+	m := fullMessage.FindSubmatch(said)
+	switch code := cmd.ProcessState.ExitCode(); {
+	case code == exitOK && err == nil:
+		fits = true
+		if out, err := s.command("verify", dir).CombinedOutput(); err != nil {
+			s.t.Errorf("%d KiB: %v\n%s", kib, err, out)
+		}
+	case code == exitOutput && err != nil && m != nil && string(m[2]) == cause:
+	default:
+		s.t.Errorf("%d KiB, --each %t: exit code %d, manifest: %v; it said:\n%s", kib, each, code, err, said)
+	}
+	for _, e := range temporaries(s.t, filepath.Join(s.dir, dir)) {
+		s.t.Errorf("%d KiB: %s was left", kib, e)
+	}
+	return fits
+}
+
+// TestQuota writes under quotas of many small sizes, which btrfs has for root as well.
+func TestQuota(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: only root can mount file systems: disk quotas were not tried")
+	}
+	for _, tool := range []string{"mkfs.btrfs", "btrfs"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("SKIPPED: no %s here; `apt-get install btrfs-progs` to try disk quotas", tool)
+		}
+	}
+	s := newShell(t)
+	s.write("in", bulkyCaptures(t, 3, 150))
+	run := func(name string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(name, args...)
+		cmd.Dir = s.dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+		}
+	}
+	run("truncate", "-s", "256M", "image")
+	run("mkfs.btrfs", "-q", "image")
+	mount := filepath.Join(s.dir, "small")
+	if err := os.Mkdir(mount, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-o", "loop", filepath.Join(s.dir, "image"), mount).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: no btrfs can be mounted here: %s", out)
+	}
+	defer syscall.Unmount(mount, 0)
+	run("btrfs", "quota", "enable", mount)
+	full, fits := 0, 0
+	for _, each := range []bool{false, true} {
+		for kib := 32; kib <= 8192; kib = kib*3/2 + 4 {
+			sub := fmt.Sprintf("small/%d-%t", kib, each)
+			run("btrfs", "subvolume", "create", sub)
+			run("btrfs", "qgroup", "limit", fmt.Sprint(kib<<10), sub)
+			if s.extractInto(sub+"/out", each, kib, "disk quota exceeded") {
+				fits++
+			} else {
+				full++
+			}
+			run("btrfs", "subvolume", "delete", sub)
+		}
+	}
+	if full < 4 || fits < 2 {
+		t.Errorf("%d quotas were too small, %d large enough: choose others", full, fits)
 	}
 }
 

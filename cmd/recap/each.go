@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,6 +75,22 @@ type eachManifest struct {
 	Options     map[string]any `json:"options"`
 	Total       eachTotal      `json:"total"`
 	Parts       []eachPart     `json:"parts"`
+	Skipped     []eachSkipped  `json:"skipped"` // by name
+}
+
+// An eachSkipped was found and is no part.
+type eachSkipped struct {
+	Name  string `json:"name"`
+	Cause string `json:"cause"`
+}
+
+// skip lists what was skipped. Shards that find the same name it once.
+func (m *eachManifest) skip(more []eachSkipped) {
+	m.Skipped = append(m.Skipped, more...)
+	slices.SortFunc(m.Skipped, func(a, b eachSkipped) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Cause, b.Cause))
+	})
+	m.Skipped = slices.Compact(m.Skipped)
 }
 
 // eachTotal sums the parts up.

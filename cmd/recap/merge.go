@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,9 +39,9 @@ func (c *mergeCommand) run(ctx context.Context, dir string) error {
 	}
 	defer at.Close()
 	shown := at.Path("")
-	names, err := shardManifests(at)
+	names, err := oneCall(at)
 	if err != nil {
-		return errMerge(shown, err)
+		return err
 	}
 	var all *eachManifest
 	seen := map[int]bool{}
@@ -79,22 +77,21 @@ func (c *mergeCommand) run(ctx context.Context, dir string) error {
 	return nil
 }
 
-// shardManifests lists the manifests of shards.
-func shardManifests(at export.Place) ([]string, error) {
-	all, err := at.List()
-	if err != nil {
-		return nil, cause(err)
+// oneCall returns the manifests of the shards of one call, in order.
+func oneCall(at export.Place) ([]string, error) {
+	byCount, n, err := shardManifests(at)
+	switch {
+	case err != nil:
+		return nil, errMerge(at.Path(""), err)
+	case n == 0:
+		return nil, errMerge(at.Path(""), errors.New("no shard has written its manifest here"))
+	case len(byCount) > 1:
+		return nil, errMixedShards(at, byCount)
 	}
-	var names []string
-	for _, name := range all {
-		if path.Dir(name) == "." && strings.HasPrefix(name, shardPrefix) && !export.IsTemporary(name) {
-			names = append(names, name)
-		}
+	for _, names := range byCount {
+		return names, nil
 	}
-	if len(names) == 0 {
-		return nil, errors.New("no shard has written its manifest here")
-	}
-	return names, nil
+	return nil, nil
 }
 
 // joinShard adds a shard to those before.
@@ -103,7 +100,7 @@ func joinShard(all **eachManifest, m *eachManifest, seen map[int]bool) error {
 		return errors.New("it is not of a shard")
 	}
 	if *all == nil {
-		*all = &eachManifest{Format: m.Format, Tool: m.Tool, Options: m.Options, Shard: m.Shard, Parts: []eachPart{}}
+		*all = &eachManifest{Format: m.Format, Tool: m.Tool, Options: m.Options, Shard: m.Shard, Parts: []eachPart{}, Skipped: []eachSkipped{}}
 	}
 	a := *all
 	if name, err := differentOption(a.Options, m.Options); err != nil || name != "" {
@@ -121,6 +118,7 @@ func joinShard(all **eachManifest, m *eachManifest, seen map[int]bool) error {
 	}
 	seen[m.Shard.Index] = true
 	a.Parts = append(a.Parts, m.Parts...)
+	a.skip(m.Skipped)
 	return nil
 }
 

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"recap/export"
@@ -223,6 +226,30 @@ func errMerge(dir string, err error) error {
 	return wrong("every shard of one call must have ended; run those that are missing, with --resume", "%s: %w", dir, err)
 }
 
+func errOtherShards(name string, of, want int) error {
+	return wrong(fmt.Sprintf("choose another directory with --out, or remove the manifests of the other shards first: %s", pattern(name, of)),
+		"%s: it belongs to %d shards, not to %d", name, of, want)
+}
+
+// errMixedShards tells of shards of several calls in one place; byCount has their
+// manifests.
+func errMixedShards(at export.Place, byCount map[int][]string) error {
+	var found, patterns []string
+	for _, of := range slices.Sorted(maps.Keys(byCount)) {
+		names := byCount[of]
+		found = append(found, fmt.Sprintf("%d of %d shards", len(names), of))
+		patterns = append(patterns, pattern(at.Path(names[0]), of))
+	}
+	return wrong("remove those that are not of this call: "+orList(patterns),
+		"%s: manifests of shards that do not belong together: %s", at.Path(""), andList(found))
+}
+
+// pattern is what a shell takes for the manifests of all shards of a number, of which
+// name is one.
+func pattern(name string, of int) string {
+	return name[:strings.LastIndex(name, shardPrefix)] + shardPrefix + fmt.Sprintf("*-of-%05d.json", of)
+}
+
 func errEachStdin() error {
 	return wrong("leave --each out, or name files", "--each does not go with standard input as INPUT")
 }
@@ -340,11 +367,13 @@ func errInterrupted(partial string) error {
 	return &failure{code: exitInterrupted, err: errors.New("interrupted"), hint: hint}
 }
 
-// cause strips the operation and name that package os puts before an error.
+// cause strips the operation and names that package os puts before an error.
 func cause(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
+	}
+	if l, ok := errors.AsType[*os.LinkError](err); ok {
+		return l.Err
 	}
 	return err
 }

@@ -81,7 +81,7 @@ type lookback struct {
 func (l *lookback) look(ctx context.Context, t *task) error {
 	m, err := manifestAt(l.at, l.manifest)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotWhole):
 		return nil
 	case err != nil:
 		return errResume(l.shown, fmt.Errorf("%s: %w", export.ManifestName, cause(err)))
@@ -128,7 +128,7 @@ func (l *lookback) sameInputs(ctx context.Context, t *task, m *export.Manifest) 
 		}
 		n++
 		if in.SHA256 == nil {
-			continue
+			return false, nil // it could not be read to its end then
 		}
 		err := l.sameInput(ctx, f, in)
 		switch {
@@ -203,9 +203,16 @@ func manifestAt(at export.Place, name string) (*export.Manifest, error) {
 	return decodeManifest(f)
 }
 
+// errNotWhole is a manifest that ends early. Recap leaves none behind, but some services
+// keep what had come of an upload when its sender died: the capture is not finished then.
+var errNotWhole = errors.New("it ends early")
+
 func decodeManifest(r io.Reader) (*export.Manifest, error) {
 	m := new(export.Manifest)
-	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(m); err != nil {
+	switch err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(m); {
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
+		return nil, errNotWhole
+	case err != nil:
 		return nil, err
 	}
 	if m.Format == eachFormat {

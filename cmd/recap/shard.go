@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,8 +110,47 @@ func (s *shardOf) manifest() string {
 	return fmt.Sprintf("%s%05d-of-%05d.json", shardPrefix, s.Index, s.Of)
 }
 
+// shardName has the number of a shard and how many there are.
+var shardName = regexp.MustCompile(`^` + shardPrefix + `(\d{5,6})-of-(\d{5,6})\.json$`)
+
+// shardManifests lists the manifests of shards in a place, by how many shards there are
+// of each call, and counts them.
+func shardManifests(at export.Place) (byCount map[int][]string, n int, err error) {
+	names, err := at.List()
+	if err != nil {
+		return nil, 0, cause(err)
+	}
+	byCount = map[int][]string{}
+	for _, name := range names {
+		if m := shardName.FindStringSubmatch(name); m != nil {
+			of, _ := strconv.Atoi(m[2]) // six digits at most
+			byCount[of] = append(byCount[of], name)
+			n++
+		}
+	}
+	return byCount, n, nil
+}
+
+// otherShards refuses a place in which shards of another number have worked: together
+// they can never be one dataset.
+func (b *batch) otherShards() error {
+	byCount, _, err := shardManifests(b.at)
+	if err != nil {
+		return errOutput(&export.WriteError{Path: b.at.Path(""), Err: err})
+	}
+	for _, of := range slices.Sorted(maps.Keys(byCount)) {
+		if want := b.c.batch.shard.Of; of != want {
+			return errOtherShards(b.at.Path(byCount[of][0]), of, want)
+		}
+	}
+	return nil
+}
+
 // joinShards makes the place ready for one shard among others that work in it now.
 func (b *batch) joinShards() error {
+	if err := b.otherShards(); err != nil {
+		return err
+	}
 	name := b.c.batch.shard.manifest()
 	if b.o.overwrite {
 		b.at.Join()

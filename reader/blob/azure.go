@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -69,14 +68,17 @@ func (s *Store) newService() (*service.Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s is malformed", envConnection) // its text holds the key
 		}
+		if _, err := parseEndpoint(envConnection, c.URL()); err != nil {
+			return nil, err
+		}
 		return c, nil
 	}
 	name := s.getenv(envAccount)
 	if name == "" {
 		return nil, fmt.Errorf("no storage account is named; set %s, or %s", envAccount, envConnection)
 	}
-	if strings.ContainsAny(name, "/:?#@") {
-		return nil, fmt.Errorf("%s must be the bare name of an account", envAccount)
+	if !accountName.MatchString(name) {
+		return nil, fmt.Errorf("%s must be the bare name of an account, 3 to 24 letters and digits", envAccount)
 	}
 	u := "https://" + name + ".blob.core.windows.net/"
 	if key := s.getenv(envKey); key != "" {
@@ -140,6 +142,9 @@ func (a *azureContainer) list(ctx context.Context, prefix string, most int) ([]O
 		if err != nil {
 			return nil, "", azureError(err, 0)
 		}
+		if page.Segment == nil { // some other text, of a proxy perhaps
+			return nil, "", errNoListing
+		}
 		for _, b := range page.Segment.BlobItems {
 			if b.Name != nil {
 				out = append(out, a.listed(*b.Name, b.Properties))
@@ -193,34 +198,11 @@ func (a *azure) get(ctx context.Context, off, n int64, etag string) (*reply, err
 		tag := azcore.ETag(etag)
 		o.AccessConditions = &azblob.AccessConditions{ModifiedAccessConditions: &azblob.ModifiedAccessConditions{IfMatch: &tag}}
 	}
-	resp, err := a.c.DownloadStream(ctx, o)
-	if err != nil {
+	var resp *http.Response
+	if _, err := a.c.DownloadStream(policy.WithCaptureResponse(ctx, &resp), o); err != nil {
 		return nil, azureError(err, off)
 	}
-	r := &reply{body: resp.Body, size: -1}
-	if resp.ETag != nil {
-		r.etag = string(*resp.ETag)
-	}
-	if resp.LastModified != nil {
-		r.date = resp.LastModified.Format(time.RFC3339Nano)
-	}
-	switch {
-	case resp.ContentRange != nil:
-		from, size, err := contentRange(*resp.ContentRange)
-		if err != nil || from != off {
-			resp.Body.Close()
-			return nil, &permanentError{errors.New("server answers with another range than it was asked for")}
-		}
-		r.size, r.ranged = size, size >= 0
-	case off > 0:
-		if _, err := io.CopyN(io.Discard, r.body, off); err != nil {
-			resp.Body.Close()
-			return nil, withoutURL(err)
-		}
-	case resp.ContentLength != nil:
-		r.size = *resp.ContentLength
-	}
-	return r, nil
+	return replyOf(resp, off)
 }
 
 // azureError keeps status and code of an answer: the library's text repeats the
@@ -230,7 +212,7 @@ func azureError(err error, off int64) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return explain(e.StatusCode, e.ErrorCode, off)
+		return explain(&statusError{e.StatusCode, e.ErrorCode, retryAfter(e.RawResponse)}, off)
 	}
 	if _, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
 		return &permanentError{errors.New("logging in to Azure failed")}

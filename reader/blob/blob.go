@@ -25,6 +25,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,8 @@ type Options struct {
 	// Cache, if not empty, is a directory that keeps whole copies of what is read to
 	// its end, for the next time; a copy is used as long as the entity tag is the same.
 	Cache string
-	// Stall is how long a body may bring nothing; 0 means 30 s.
+	// Stall is how long a body may bring nothing; 0 means 30 s. A request may go twice as
+	// long without any of it being taken, or an answer to it.
 	Stall time.Duration
 }
 
@@ -114,6 +116,7 @@ type Store struct {
 // NewStore returns a store. It sends nothing.
 func NewStore(o Options) *Store {
 	o = o.withDefaults()
+	o.Client = watch(o.Client, o.Stall)
 	return &Store{o: o, ahead: make(chan struct{}, max(1, o.Ahead/int64(o.PartSize)))}
 }
 
@@ -213,7 +216,24 @@ func (s *Store) findHTTP(ctx context.Context, input string) ([]Object, error) {
 		return nil, errors.New("a directory cannot be listed over https; name the files, or use azblob://")
 	}
 	u.Fragment = ""
-	return []Object{{Name: SafeName(input), Size: -1, get: &plain{client: s.o.Client, u: u}}}, nil
+	return []Object{{Name: SafeName(input) + versionIn(u.Query()), Size: -1, get: &plain{client: s.o.Client, u: u}}}, nil
+}
+
+// versions are the parameters that name an old state of a blob: another thing to read
+// than the blob itself, and no secret.
+var versions = []string{"snapshot", "versionid", "versionId", "generation"}
+
+// versionForm is what services give as such names; nothing else is shown.
+var versionForm = regexp.MustCompile(`^[A-Za-z0-9:._-]{1,64}$`)
+
+// versionIn returns the part of a query that names a version, with its question mark.
+func versionIn(query url.Values) string {
+	for _, name := range versions {
+		if v := query.Get(name); versionForm.MatchString(v) {
+			return "?" + name + "=" + v
+		}
+	}
+	return ""
 }
 
 func isLoopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
@@ -228,7 +248,8 @@ func isAzure(host string) bool {
 // statusError is an answer that is no success.
 type statusError struct {
 	status int
-	code   string // of Azure
+	code   string        // of the service, as in AuthenticationFailed
+	after  time.Duration // the wait that it asks for; 0 for none
 }
 
 func (e *statusError) Error() string {
@@ -239,6 +260,24 @@ func (e *statusError) Error() string {
 	return text
 }
 
+// Hint says what to try after an error of this package; empty where there is nothing
+// but to look at the error.
+func Hint(err error) string {
+	e, ok := errors.AsType[*statusError](err)
+	if !ok {
+		return ""
+	}
+	switch e.status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "a signature may have run out or not allow this, or the credentials not belong to it; with others, extract --resume does what is left"
+	case http.StatusNotFound:
+		return "check the name; a directory of blobs has a slash at its end"
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return "the service was busy for too long; extract --resume does what is left"
+	}
+	return ""
+}
+
 // ErrChanged says that a blob is not the same any more as when its reading began.
 var ErrChanged = errors.New("it was changed while it was read; read it again")
 
@@ -246,8 +285,8 @@ var ErrChanged = errors.New("it was changed while it was read; read it again")
 var errEmpty = errors.New("blob is empty")
 
 // explain turns an answer into the error that the reader understands.
-func explain(status int, code string, off int64) error {
-	switch status {
+func explain(e *statusError, off int64) error {
+	switch e.status {
 	case http.StatusPreconditionFailed:
 		return ErrChanged
 	case http.StatusRequestedRangeNotSatisfiable:
@@ -256,7 +295,7 @@ func explain(status int, code string, off int64) error {
 		}
 		return ErrChanged // it has become shorter
 	}
-	return &statusError{status, code}
+	return e
 }
 
 // temporary reports whether trying again may help.

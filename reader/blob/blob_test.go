@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"recap/reader/blob"
+	"recap/reader/blob/blobtest"
 )
 
 // secret is what must come up nowhere.
@@ -227,6 +228,24 @@ func TestErrors(t *testing.T) {
 			w.WriteHeader(206)
 			return true
 		}, "server answers with another range than it was asked for", 0},
+		{"a range of a whole of unknown size", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Range", "bytes 0-65535/*")
+			w.WriteHeader(206)
+			w.Write(data[:65536])
+			return true
+		}, "server answers with a range and does not tell the size of the whole", 0},
+		{"a range that is not named", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			w.WriteHeader(206)
+			w.Write(data[:65536])
+			return true
+		}, "server answers with another range than it was asked for", 0},
+		{"another range on the way", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
+			if n > 1 {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-65535/%d", len(data)))
+				w.WriteHeader(206)
+			}
+			return n > 1
+		}, "server answers with another range than it was asked for", 65536},
 		{"redirected to http", func(s *server, n int64, w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, "http://127.0.0.1:1/x?"+secret, http.StatusFound)
 			return true
@@ -243,6 +262,187 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%d bytes came before, want at least %d", len(got), tt.least)
 			}
 		})
+	}
+}
+
+// TestNothingLeft has a server answer with nothing where the listing told of bytes, once
+// in each way that there is.
+func TestNothingLeft(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault func(w http.ResponseWriter)
+	}{
+		{"no range of it", func(w http.ResponseWriter) { w.WriteHeader(416) }},
+		{"an empty whole", func(w http.ResponseWriter) { w.Header().Set("Content-Length", "0") }},
+		{"a shorter whole", func(w http.ResponseWriter) { w.Write([]byte("<html>")) }},
+		{"a shorter whole in chunks", func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.Write([]byte("<html>")) }},
+		{"a longer whole in chunks", func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.Write(make([]byte, 2000)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, random(1000))
+			s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool { tt.fault(w); return true }
+			st := s.store(blob.Options{})
+			found, err := st.Find(t.Context(), s.URL+"/a.cap")
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[0].Size = 1000
+			r := st.Open(t.Context(), found[0])
+			defer r.Close()
+			if got, err := io.ReadAll(r); err == nil {
+				t.Errorf("%d bytes came and no error, want one", len(got))
+			}
+		})
+	}
+}
+
+// TestRetryAfter waits as long as a service asks for.
+func TestRetryAfter(t *testing.T) {
+	s := serve(t, random(100))
+	s.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		if n == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(429)
+		}
+		return n == 1
+	}
+	began := time.Now()
+	got, err := s.read(t, s.store(blob.Options{}))
+	if err != nil || !bytes.Equal(got, s.data) {
+		t.Fatalf("%d bytes, error %v", len(got), err)
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("asked again after %v, want a second", took)
+	}
+}
+
+// TestMisdirected tells at once what another try does not mend.
+func TestMisdirected(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	other := httptest.NewTLSServer(http.NotFoundHandler())
+	other.Config.ErrorLog = quiet
+	defer other.Close()
+	for _, tt := range []struct{ name, url, want string }{
+		{"a host that there is not", "https://no-such-host.invalid/a.cap", "no such host"},
+		{"a server without TLS", "https" + strings.TrimPrefix(plain.URL, "http") + "/a.cap", "server gave HTTP response to HTTPS client"},
+		{"a certificate that nobody vouches for", other.URL + "/a.cap", "certificate"},
+		{"a port that there is not", "https://127.0.0.1:99999/a.cap", "invalid port"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := blob.NewStore(blob.Options{Pause: time.Hour, Client: &http.Client{}})
+			found, err := st.Find(t.Context(), tt.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := st.Open(t.Context(), found[0])
+			defer r.Close()
+			if _, err := io.ReadAll(r); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), " times") {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestListings has a service answer a listing with other texts. None of them is an end.
+func TestListings(t *testing.T) {
+	var answer func(n int64) string
+	var n atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		io.WriteString(w, answer(n.Add(1)))
+	}))
+	defer s.Close()
+	env := map[string]string{"AWS_ENDPOINT_URL": s.URL, "STORAGE_EMULATOR_HOST": s.URL,
+		"AZURE_STORAGE_CONNECTION_STRING": blobtest.Connection(s.URL + "/a")}
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"} {
+		t.Setenv(name, value)
+	}
+	const (
+		azure = `<EnumerationResults><Blobs><Blob><Name>a.cap</Name></Blob></Blobs><NextMarker>m</NextMarker></EnumerationResults>`
+		s3    = `<ListBucketResult><Contents><Key>a.cap</Key></Contents><IsTruncated>true</IsTruncated><NextContinuationToken>m</NextContinuationToken></ListBucketResult>`
+		open  = `<ListBucketResult><Contents><Key>a.cap</Key></Contents><IsTruncated>true</IsTruncated></ListBucketResult>`
+		gs    = `{"items":[{"name":"a.cap"}],"nextPageToken":"m"}`
+		html  = `<html><body>please log in</body></html>`
+	)
+	for _, tt := range []struct{ name, url, first, then string }{
+		{"Azure: a page of a proxy", "azblob://c/", html, html},
+		{"Azure: nothing", "azblob://c/", "", ""},
+		{"Azure: a page of a proxy for the second", "azblob://c/", azure, html},
+		{"Azure: a page that leads to itself", "azblob://c/", azure, azure},
+		{"S3: a page of a proxy", "s3://c/", html, html},
+		{"S3: nothing", "s3://c/", "", ""},
+		{"S3: a page of a proxy for the second", "s3://c/", s3, html},
+		{"S3: a page that leads to itself", "s3://c/", s3, s3},
+		{"S3: more to come, and not how", "s3://c/", open, open},
+		{"Google: a page of a proxy", "gs://c/", html, html},
+		{"Google: a page of a proxy for the second", "gs://c/", gs, html},
+		{"Google: a page that leads to itself", "gs://c/", gs, gs},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n.Store(0)
+			answer = func(n int64) string {
+				if n == 1 {
+					return tt.first
+				}
+				return tt.then
+			}
+			o := options(env)
+			found, err := blob.NewStore(o).Find(t.Context(), tt.url)
+			if err == nil || !strings.Contains(err.Error(), "server answers a listing with something else") {
+				t.Errorf("%d objects, error %v", len(found), err)
+			}
+		})
+	}
+}
+
+// TestStalled has a service come to a halt in every second answer, or take nothing of what
+// is sent; both pass.
+func TestStalled(t *testing.T) {
+	const list = `<ListBucketResult><Contents><Key>a.cap</Key></Contents></ListBucketResult>`
+	var n, taken atomic.Int64
+	over := make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stall := n.Add(1)%2 == 1
+		switch {
+		case r.Method == http.MethodGet && stall:
+			w.Header().Set("Content-Length", strconv.Itoa(len(list)))
+			io.WriteString(w, list[:20])
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		case r.Method == http.MethodGet:
+			io.WriteString(w, list)
+		case stall: // nothing is read but what fits buffers, so that nothing tells of the end either
+			<-over
+		default:
+			size, _ := io.Copy(io.Discard, r.Body)
+			taken.Store(size)
+		}
+	}))
+	defer s.Close()
+	defer close(over)
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"} {
+		t.Setenv(name, value)
+	}
+	o := options(map[string]string{"AWS_ENDPOINT_URL": s.URL})
+	o.Stall = 500 * time.Millisecond
+	st := blob.NewStore(o)
+	found, err := st.Find(t.Context(), "s3://c/")
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d objects, error %v", len(found), err)
+	}
+	b, err := st.Bucket(t.Context(), "s3://c/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := b.Create("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 8 << 20 // more than fits the buffers of a connection
+	u.Write(make([]byte, size))
+	if err := u.Publish(); err != nil || taken.Load() != size || n.Load() != 4 {
+		t.Errorf("%d of %d bytes taken in the last of %d requests, error %v", taken.Load(), size, n.Load(), err)
 	}
 }
 
@@ -305,6 +505,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestVersions has old states of a blob named apart from it, and shows no more of a query.
+func TestVersions(t *testing.T) {
+	for _, tt := range []struct{ query, want string }{
+		{"?" + secret, ""},
+		{"?snapshot=2026-11-20T09:05:07.1234567Z&" + secret, "?snapshot=2026-11-20T09:05:07.1234567Z"},
+		{"?" + secret + "&versionid=2026-11-20T09%3A05%3A07.1234567Z", "?versionid=2026-11-20T09:05:07.1234567Z"},
+		{"?versionId=3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY&X-Amz-Signature=c2VjcmV0", "?versionId=3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"},
+		{"?snapshot=%26sig%3Dx&" + secret, ""},
+	} {
+		found, err := blob.NewStore(blob.Options{}).Find(t.Context(), "https://host/c/a.cap"+tt.query)
+		if err != nil || len(found) != 1 || found[0].Name != "https://host/c/a.cap"+tt.want {
+			t.Errorf("%s: %+v, error %v; want %q", tt.query, found, err, tt.want)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	env := map[string]string{}
 	st := blob.NewStore(blob.Options{Getenv: func(name string) string { return env[name] }})
@@ -319,7 +535,11 @@ func TestRefused(t *testing.T) {
 		{"azblob://", "", "", "no container is named: azblob://container/prefix"},
 		{"azblob://c/x?" + secret, "", "", "a signature does not belong into azblob://; set AZURE_STORAGE_SAS_TOKEN, or use https://"},
 		{"azblob://c/x", "AZURE_STORAGE_CONNECTION_STRING", "AccountKey=" + secret, "AZURE_STORAGE_CONNECTION_STRING is malformed"},
-		{"azblob://c/x", "AZURE_STORAGE_ACCOUNT", "https://a?" + secret, "AZURE_STORAGE_ACCOUNT must be the bare name of an account"},
+		{"azblob://c/x", "AZURE_STORAGE_CONNECTION_STRING", "AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint=a.example/b", "AZURE_STORAGE_CONNECTION_STRING: the endpoint is not a URL as in https://host or http://127.0.0.1:10000"},
+		{"azblob://c/x", "AZURE_STORAGE_CONNECTION_STRING", "AccountName=a b;AccountKey=c2VjcmV0", "AZURE_STORAGE_CONNECTION_STRING: the endpoint is not a URL as in https://host or http://127.0.0.1:10000"},
+		{"gs://c/x", "STORAGE_EMULATOR_HOST", "127.0.0.1:99999", "STORAGE_EMULATOR_HOST: the endpoint is not a URL as in https://host or http://127.0.0.1:10000"},
+		{"azblob://c/x", "AZURE_STORAGE_ACCOUNT", "my_account", "AZURE_STORAGE_ACCOUNT must be the bare name of an account, 3 to 24 letters and digits"},
+		{"azblob://c/x", "AZURE_STORAGE_ACCOUNT", "https://a?" + secret, "AZURE_STORAGE_ACCOUNT must be the bare name of an account, 3 to 24 letters and digits"},
 	} {
 		clear(env)
 		env[tt.env] = tt.value

@@ -78,10 +78,14 @@ func (s *Store) pages(ctx context.Context, most int, page func(ctx context.Conte
 		var some []Object
 		err := s.again(ctx, func(ctx context.Context) (err error) {
 			var then string
-			if some, then, err = page(ctx, next); err == nil {
-				next = then
+			if some, then, err = page(ctx, next); err != nil {
+				return err
 			}
-			return err
+			if then != "" && then == next { // it would go on for ever
+				return errNoListing
+			}
+			next = then
+			return nil
 		})
 		if err != nil {
 			return nil, err

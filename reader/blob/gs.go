@@ -36,6 +36,9 @@ func (s *Store) openGoogle(ctx context.Context) (*google, error) {
 		if !strings.Contains(host, "://") {
 			host = "http://" + host
 		}
+		if _, err := parseEndpoint(envEmulator, host); err != nil {
+			return nil, err
+		}
 		s.google = &google{base: strings.TrimRight(host, "/")}
 		return s.google, nil
 	}
@@ -115,7 +118,7 @@ func (b *gsBucket) call(ctx context.Context, method, u string, body []byte, head
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return nil, nil, &statusError{resp.StatusCode, errorCode(resp)}
+		return nil, nil, statusOf(resp)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return text, resp.Header, err
@@ -150,7 +153,7 @@ func (o *gsObject) get(ctx context.Context, off, n int64, etag string) (*reply, 
 	if err != nil {
 		return nil, err
 	}
-	r.etag = resp.Header.Get("X-Goog-Generation")
+	r.etag, r.date = resp.Header.Get("X-Goog-Generation"), ""
 	return r, nil
 }
 
@@ -254,7 +257,7 @@ func (u *gsUpload) put(ctx context.Context, data []byte, total string) error {
 	case err != nil:
 		return err
 	case !whole && (total != "*" || have < end):
-		return &statusError{http.StatusServiceUnavailable, "PartTaken"}
+		return &statusError{status: http.StatusServiceUnavailable, code: "PartTaken"}
 	}
 	u.unsure = false
 	return nil
@@ -281,7 +284,7 @@ func (u *gsUpload) ask(ctx context.Context, span string, data []byte, total stri
 		}
 		return have, false, err
 	}
-	return 0, false, &statusError{resp.StatusCode, errorCode(resp)}
+	return 0, false, statusOf(resp)
 }
 
 func (u *gsUpload) commit(ctx context.Context, n int, last []byte) error {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // plain reads a file from any HTTPS server.
@@ -44,12 +45,7 @@ func (p *plain) get(ctx context.Context, off, n int64, etag string) (*reply, err
 	if err != nil {
 		return nil, withoutURL(err)
 	}
-	r, err := replyOf(resp, off)
-	if err != nil {
-		return nil, err
-	}
-	r.etag, r.date = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
-	return r, nil
+	return replyOf(resp, off)
 }
 
 // replyOf reads the head of an answer to a GET for the bytes from off, and closes an
@@ -60,15 +56,13 @@ func replyOf(resp *http.Response, off int64) (r *reply, err error) {
 			resp.Body.Close()
 		}
 	}()
-	r = &reply{body: resp.Body, size: -1}
+	r = &reply{body: resp.Body, size: -1, etag: resp.Header.Get("ETag"), date: resp.Header.Get("Last-Modified")}
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		var from int64
-		from, r.size, err = contentRange(resp.Header.Get("Content-Range"))
-		if err != nil || from != off {
-			return nil, &permanentError{errors.New("server answers with another range than it was asked for")}
+		if r.size, err = sizeBehind(resp.Header.Get("Content-Range"), off); err != nil {
+			return nil, err
 		}
-		r.ranged = r.size >= 0
+		r.ranged = true
 		return r, nil
 	case http.StatusOK:
 		// The server knows no ranges: what was read already comes once more.
@@ -78,7 +72,28 @@ func replyOf(resp *http.Response, off int64) (r *reply, err error) {
 		}
 		return r, nil
 	}
-	return nil, explain(resp.StatusCode, errorCode(resp), off)
+	return nil, explain(statusOf(resp), off)
+}
+
+// statusOf is the error that an answer stands for which is no success.
+func statusOf(resp *http.Response) *statusError {
+	return &statusError{resp.StatusCode, errorCode(resp), retryAfter(resp)}
+}
+
+// maxRetryAfter bounds what a service may ask for: one that wants hours is as good as away.
+const maxRetryAfter = 2 * time.Minute
+
+// retryAfter is the wait that an answer asks for in seconds (RFC 9110, section 10.2.3);
+// 0 if it asks for none, or names a time of day, which would need a clock.
+func retryAfter(resp *http.Response) time.Duration {
+	if resp == nil {
+		return 0
+	}
+	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 }
 
 // errorIn finds the one word in the answer of a service that says what is wrong; the
@@ -96,8 +111,31 @@ func errorCode(resp *http.Response) string {
 	return ""
 }
 
-// contentRange parses "bytes 0-9/100"; the total is -1 where it is "*".
-func contentRange(s string) (from, total int64, err error) {
+// sizeBehind returns the size of the whole that the head of a partial answer to a request
+// for the bytes from off tells. An answer with other bytes is of no use, nor is one that
+// leaves the size open: nobody could tell then where the whole ends.
+func sizeBehind(contentRange string, off int64) (int64, error) {
+	from, size, err := parseContentRange(contentRange)
+	switch {
+	case err != nil || from != off:
+		return 0, errOtherRange
+	case size < 0:
+		return 0, errNoSize
+	case size == 0 && off == 0: // some servers have a range in nothing
+		return 0, errEmpty
+	case size <= off:
+		return 0, errOtherRange
+	}
+	return size, nil
+}
+
+var (
+	errOtherRange = &permanentError{errors.New("server answers with another range than it was asked for")}
+	errNoSize     = &permanentError{errors.New("server answers with a range and does not tell the size of the whole")}
+)
+
+// parseContentRange parses "bytes 0-9/100"; the total is -1 where it is "*".
+func parseContentRange(s string) (from, total int64, err error) {
 	s, ok := strings.CutPrefix(s, "bytes ")
 	span, all, ok2 := strings.Cut(s, "/")
 	first, _, ok3 := strings.Cut(span, "-")

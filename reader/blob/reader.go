@@ -117,6 +117,9 @@ func (r *Reader) begin() {
 		return err
 	})
 	switch {
+	case err == errEmpty && r.o.Size > 0:
+		r.err = ErrChanged
+		return
 	case err == errEmpty:
 		r.err = io.EOF
 		return
@@ -127,14 +130,17 @@ func (r *Reader) begin() {
 	// The server has compared the tag of the listing, which may be written otherwise.
 	r.etag = first.etag
 	r.size, r.date = first.size, first.date
-	if !first.ranged {
-		r.stream = &reply{body: &stoppable{first.body, stop}, size: first.size}
-		return
+	if r.size < 0 {
+		r.size = r.o.Size // of an answer in chunks
 	}
 	if r.o.Size >= 0 && r.size != r.o.Size {
 		first.body.Close()
 		stop()
 		r.err = ErrChanged
+		return
+	}
+	if !first.ranged {
+		r.stream = &reply{body: &stoppable{first.body, stop}, size: first.size}
 		return
 	}
 	p := &part{buf: make([]byte, min(firstPart, r.size)), done: make(chan struct{})}
@@ -236,7 +242,7 @@ func (r *Reader) fetch(p *part, open *reply) {
 			p.err = r.s.gaveUp(err, failed)
 			break
 		}
-		if p.err = r.s.pause(r.ctx, failed); p.err != nil {
+		if p.err = r.s.pause(r.ctx, failed, err); p.err != nil {
 			break
 		}
 	}
@@ -254,14 +260,14 @@ func (r *Reader) fill(p *part, rep *reply) error {
 		if rep, err = r.o.get.get(ctx, p.off+int64(p.n), int64(len(p.buf)-p.n), r.etag); err != nil {
 			return err
 		}
-		if rep.etag != r.etag || rep.date != r.date || rep.size != r.size {
+		if rep.etag != r.etag || rep.date != r.date || rep.size >= 0 && rep.size != r.size {
 			rep.body.Close()
 			return ErrChanged
 		}
 	}
 	defer rep.body.Close()
 	for p.n < len(p.buf) {
-		n, err := r.s.read(rep.body, p.buf[p.n:])
+		n, err := rep.body.Read(p.buf[p.n:])
 		p.n += n
 		if err == io.EOF && p.n < len(p.buf) {
 			return io.ErrUnexpectedEOF
@@ -271,28 +277,6 @@ func (r *Reader) fill(p *part, rep *reply) error {
 		}
 	}
 	return nil
-}
-
-var errStalled = errors.New("server has stopped sending")
-
-// read reads once, but gives up a body that brings nothing for too long.
-func (s *Store) read(body io.ReadCloser, b []byte) (int, error) {
-	var mu sync.Mutex
-	stalled := false
-	t := time.AfterFunc(s.o.Stall, func() {
-		mu.Lock()
-		stalled = true
-		mu.Unlock()
-		body.Close()
-	})
-	n, err := body.Read(b)
-	t.Stop()
-	mu.Lock()
-	defer mu.Unlock()
-	if stalled {
-		err = errStalled
-	}
-	return n, err
 }
 
 // readStream reads from a server that knows no ranges. After a failure all of it
@@ -312,16 +296,19 @@ func (r *Reader) readStream(b []byte) (int, error) {
 				stop()
 			} else {
 				r.stream.body = &stoppable{rep.body, stop}
-				if rep.etag != r.etag || rep.date != r.date || rep.size != r.size {
+				if rep.etag != r.etag || rep.date != r.date || rep.size != r.stream.size {
 					err = ErrChanged
 				}
 			}
 		}
 		if err == nil {
-			n, err = r.s.read(r.stream.body, b)
+			n, err = r.stream.body.Read(b)
 			r.pos += int64(n)
 		}
-		if err == io.EOF && r.size >= 0 && r.pos < r.size {
+		switch {
+		case r.size >= 0 && r.pos > r.size:
+			err = ErrChanged
+		case err == io.EOF && r.pos < r.size:
 			err = io.ErrUnexpectedEOF
 		}
 		if err == io.EOF {
@@ -338,7 +325,7 @@ func (r *Reader) readStream(b []byte) (int, error) {
 			r.err = r.s.gaveUp(withoutURL(err), failed)
 			return 0, r.err
 		}
-		if err := r.s.pause(r.ctx, failed); err != nil {
+		if err := r.s.pause(r.ctx, failed, err); err != nil {
 			r.err = err
 			return 0, err
 		}
@@ -379,10 +366,10 @@ func (s *Store) again(ctx context.Context, f func(context.Context) error) error 
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if failed++; failed >= s.patience(err) || !temporary(err) {
+		if failed++; failed >= s.patience(err) || !temporary(err) || misdirected(err) {
 			return s.gaveUp(err, failed)
 		}
-		if err := s.pause(ctx, failed); err != nil {
+		if err := s.pause(ctx, failed, err); err != nil {
 			return err
 		}
 	}
@@ -405,9 +392,14 @@ func (s *Store) gaveUp(err error, failed int) error {
 	return fmt.Errorf("%w, and so %d times", err, failed)
 }
 
-// pause waits after a failure.
-func (s *Store) pause(ctx context.Context, failed int) error {
-	t := time.NewTimer(s.o.Pause << min(failed-1, 5))
+// pause waits after the failure err, the longer the more often, and not less than the
+// service asks for.
+func (s *Store) pause(ctx context.Context, failed int, err error) error {
+	wait := s.o.Pause << min(failed-1, 5)
+	if e, ok := errors.AsType[*statusError](err); ok {
+		wait = max(wait, e.after)
+	}
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

@@ -52,8 +52,8 @@ func (s *Store) openAmazon(ctx context.Context) (*amazon, error) {
 	a := &amazon{cfg: cfg, signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })}
 	for _, name := range envEndpoints {
 		if text := s.getenv(name); text != "" && a.endpoint == nil {
-			if a.endpoint, err = url.Parse(text); err != nil || a.endpoint.Host == "" {
-				return nil, fmt.Errorf("%s is not a URL", name)
+			if a.endpoint, err = parseEndpoint(name, text); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -149,7 +149,7 @@ func (b *s3Bucket) do(ctx context.Context, method string, u *url.URL, body []byt
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return nil, nil, &statusError{resp.StatusCode, errorCode(resp)}
+		return nil, nil, statusOf(resp)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return text, resp.Header, err
@@ -164,6 +164,7 @@ func (b *s3Bucket) object(name string) Object {
 
 // s3Page is an answer to ListObjectsV2.
 type s3Page struct {
+	XMLName  xml.Name `xml:"ListBucketResult"`
 	Contents []struct {
 		Key          string
 		Size         int64
@@ -185,7 +186,7 @@ func (b *s3Bucket) list(ctx context.Context, prefix string, most int) ([]Object,
 			return nil, "", err
 		}
 		var page s3Page
-		if err := xml.Unmarshal(text, &page); err != nil {
+		if err := xml.Unmarshal(text, &page); err != nil || page.IsTruncated && page.NextContinuationToken == "" {
 			return nil, "", errNoListing
 		}
 		for _, c := range page.Contents {
@@ -277,7 +278,7 @@ func (u *s3Upload) complete(ctx context.Context) error {
 	}
 	// S3 answers 200 before it knows, and may say in the body that it failed.
 	if m := errorIn.FindSubmatch(text); m != nil {
-		return &statusError{http.StatusInternalServerError, string(m[1])}
+		return &statusError{status: http.StatusInternalServerError, code: string(m[1])}
 	}
 	return nil
 }

@@ -29,8 +29,6 @@ func (s *Store) ReadAt(ctx context.Context, o *Object, b []byte, off int64) (n i
 		return 0, nil
 	}
 	err = s.again(ctx, func(ctx context.Context) error {
-		ctx, stop := context.WithTimeout(ctx, s.o.Stall)
-		defer stop()
 		rep, err := o.get.get(ctx, off, int64(len(b)), o.ETag)
 		if err != nil {
 			return err

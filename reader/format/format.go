@@ -140,6 +140,7 @@ type Source struct {
 	need   int
 	done   bool
 	err    error // what ended the reading, other than io.EOF
+	before int   // damages that were found before it
 }
 
 // SourceOptions says how a [Source] reads.
@@ -222,10 +223,17 @@ func (s *Source) Next() (*packet.Batch, error) {
 	}
 }
 
+// fail notes what ended the reading.
+func (s *Source) fail(err error) { s.err, s.before = err, len(s.in.Damage) }
+
 func (s *Source) finish() {
 	s.Close()
 	if s.err == nil {
 		return
+	}
+	// To the parser the file ends where the reading did. What it advises then is wrong.
+	for _, e := range s.in.Damage[s.before:] {
+		e.Hint = ""
 	}
 	var e *packet.Error
 	if s.opt.Explain != nil {
@@ -380,7 +388,7 @@ func (s *Source) fill() {
 		if err != nil {
 			w.EOF = true
 			if err != io.EOF {
-				s.err = err
+				s.fail(err)
 			}
 			return
 		}
@@ -399,12 +407,12 @@ func (s *Source) atLimit(dst []byte) {
 			if s.opt.OnRead != nil {
 				s.opt.OnRead(s.w.Batch, dst[:n])
 			}
-			s.err = ErrTooLong
+			s.fail(ErrTooLong)
 			return
 		}
 		if err != nil {
 			if err != io.EOF {
-				s.err = err
+				s.fail(err)
 			}
 			return
 		}

@@ -49,6 +49,17 @@ func S3(t testing.TB, bucket string) (endpoint string) {
 	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
+// AtomicS3 starts an S3-compatible server that, as Amazon's does, makes an object only of
+// a whole upload, and returns its endpoint; it has no bucket yet. The test is skipped where
+// there is none. That of [S3] keeps what had come of an upload when its sender died.
+func AtomicS3(t testing.TB) (endpoint string) {
+	t.Helper()
+	name := tool(t, "moto_server", "MOTO_BIN", "pip install 'moto[server,s3]'")
+	port := freePort(t)
+	start(t, port, name, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
+}
+
 // GCS starts an emulator of Google Cloud Storage and returns its host and port, as
 // STORAGE_EMULATOR_HOST has them. The test is skipped where there is none.
 func GCS(t testing.TB, bucket string) (host string) {
