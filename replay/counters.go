@@ -57,16 +57,24 @@ type path struct {
 	drops          uint64
 }
 
-// newPath finds the interfaces toward an address. Asking the kernel for a route sends
-// nothing: a UDP socket that is connected only chooses its own address.
+// Egress returns the interface by which packets leave toward an address, "" where that is
+// unknown. Asking the kernel for a route sends nothing: a UDP socket that is connected only
+// chooses its own address.
+func Egress(to netip.Addr) string {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	return ifaceOf(c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
+}
+
+// newPath finds the interfaces toward an address.
 func newPath(to netip.Addr, udp uint16, egress string) *path {
 	p := &path{egress: egress}
 	if to.IsValid() {
 		if p.egress == "" {
-			if c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9))); err == nil {
-				p.egress = ifaceOf(c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
-				c.Close()
-			}
+			p.egress = Egress(to)
 		}
 		p.target = ifaceOf(to)
 		if p.target != "" {

@@ -16,6 +16,10 @@ func (r *runner) Wait(ctx context.Context, at time.Duration, unit Amount) (time.
 	if r.stopped.Load() {
 		return 0, context.Cause(r.ctx)
 	}
+	held := time.Duration(0)
+	if r.o.Rate.max {
+		held = r.brake.wait(r.ctx)
+	}
 	due := max(r.pacer.Due(at, r.sent), r.last)
 	now := r.clock.now()
 	if due > now {
@@ -32,6 +36,7 @@ func (r *runner) Wait(ctx context.Context, at time.Duration, unit Amount) (time.
 		return 0, errStuck
 	}
 	late := false
+	r.held += held
 	if r.o.Rate.max {
 		due = now
 	} else {

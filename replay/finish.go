@@ -23,7 +23,7 @@ func (r *runner) result(err error) *Result {
 	if err != nil {
 		res.Error = err.Error()
 	}
-	res.Schedule.StarvedNS = int64(r.starved)
+	res.Schedule.StarvedNS, res.Schedule.HeldNS = int64(r.starved), int64(r.held)
 	if res.Schedule.LeftOut == nil {
 		res.Schedule.LeftOut = map[string]uint64{}
 	}

@@ -104,6 +104,9 @@ type ScheduleStat struct {
 	Cached bool `json:"cached"`
 	// StarvedNS is how long pairs that were due waited for the source to give them.
 	StarvedNS int64 `json:"starved_ns"`
+	// HeldNS is how long the sender waited because the collector asked it to, which it
+	// does at the rate max only; see [Holder].
+	HeldNS int64 `json:"held_ns"`
 }
 
 // Timing is how late units left against their deadlines.

@@ -128,6 +128,7 @@ type runner struct {
 	left     bool          // the target was left behind: nothing counts any more
 	stat     ScheduleStat  // of the schedule, as far as the sender has come
 	starved  time.Duration // that what was due waited for the source
+	held     time.Duration // that a collector asked to wait
 	pacer    Pacer
 	sent     Amount
 	before   Amount // sent without the last unit
@@ -136,6 +137,8 @@ type runner struct {
 	lastUnit time.Duration // when it left
 	timing   steps
 	units    []unitTick // by second
+
+	brake brake // has a lock of its own
 
 	// Copies for Snapshot.
 	pub struct {
@@ -330,14 +333,20 @@ func (r *runner) collect() (end func(abort bool) error, err error) {
 
 var errCollectorStuck = errors.New("it did not stop in time; what it saw until then counts")
 
-// close closes the target. After an interrupt or a hard end it gets some time of its own.
+// close closes the target. After an interrupt or a hard end, which may come while it
+// closes, it gets some time of its own; an interrupt that finds it closing gives it none.
 func (r *runner) close() error {
-	ctx := r.user
+	parent := r.user
 	if r.ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(r.user), r.o.Grace)
-		defer cancel()
+		parent = context.WithoutCancel(parent)
 	}
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	stop := context.AfterFunc(r.ctx, func() {
+		t := time.AfterFunc(r.o.Grace, func() { cancel(context.DeadlineExceeded) })
+		context.AfterFunc(ctx, func() { t.Stop() })
+	})
+	defer stop()
 	return r.target.Close(ctx)
 }
 

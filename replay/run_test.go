@@ -405,10 +405,16 @@ func TestATargetThatHangs(t *testing.T) {
 			h := &hanging{ingestor: *newIngestor(), inSend: tt.inSend, inClose: tt.inClose, stop: make(chan struct{})}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			live := new(Live)
 			if tt.limit == 0 {
-				time.AfterFunc(100*time.Millisecond, cancel)
+				go func() { // a busy host takes its time to begin
+					for live.Snapshot().Sent.Pairs == 0 {
+						time.Sleep(time.Millisecond)
+					}
+					cancel()
+				}()
 			}
-			o := Options{Source: sourceOf(manyPairs(100)...), Open: h.open, Collect: h.collect, Rate: mustRate(t, "max"), Loops: 1 << 40, For: tt.limit,
+			o := Options{Live: live, Source: sourceOf(manyPairs(100)...), Open: h.open, Collect: h.collect, Rate: mustRate(t, "max"), Loops: 1 << 40, For: tt.limit,
 				Quiet: 50 * time.Millisecond, Grace: 100 * time.Millisecond}
 			began := time.Now()
 			r, err := Run(ctx, o)
@@ -429,6 +435,31 @@ func TestATargetThatHangs(t *testing.T) {
 				t.Errorf("sent %+v became %+v", sent, r.Sent)
 			}
 		})
+	}
+}
+
+// closing waits in Close for answers that do not come, as long as it may.
+type closing struct{ *ingestor }
+
+func (w *closing) Close(ctx context.Context) error {
+	<-ctx.Done()
+	return w.ingestor.Close(ctx)
+}
+
+// A target that began to close before the end of For has no more time from then on than
+// one that begins to close then.
+func TestTheEndOfForReachesWhoCloses(t *testing.T) {
+	w := &closing{ingestor: newIngestor()}
+	open := func(ctx context.Context, env Env) (Target, error) {
+		_, err := w.open(ctx, env)
+		return w, err
+	}
+	r, err := Run(t.Context(), Options{Source: sourceOf(manyPairs(10)...), Open: open, Rate: mustRate(t, "max"), For: 50 * time.Millisecond, Loops: 1, Grace: 100 * time.Millisecond})
+	if err != nil || r.Ended == EndedError || !w.closed {
+		t.Errorf("error %v, ended %q, closed %t", err, r.Ended, w.closed)
+	}
+	if took := time.Duration(r.TookNS); took > 10*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

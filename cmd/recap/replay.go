@@ -458,6 +458,9 @@ func (c *replayCommand) conclude(ctx context.Context, res *replay.Result, err er
 		return errOutput(werr)
 	}
 	c.u.replayPassedOver(c.passedOver.Load())
+	if res.Verdict.OK && res.Sent.Pairs+res.Sent.Packets == 0 {
+		c.u.warnNothingSent(res.Schedule.LeftOut[replay.LeftNoResponse] > 0 && c.incomplete.value != "send")
+	}
 	if c.reportDir != "" {
 		if werr := report.Write(c.reportDir, res, c.overwrite); werr != nil {
 			return errReportDir(c.reportDir, werr)

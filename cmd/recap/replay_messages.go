@@ -19,7 +19,7 @@ func errNoSource() error {
 }
 
 func errNoTarget() error {
-	return wrong("an example: --to vxlan://127.0.0.1:4789?vni=7; recap replay --help lists the kinds of targets", "no --to given")
+	return wrong("an example: --to vxlan://127.0.0.1:4789; recap replay --help lists the kinds of targets", "no --to given")
 }
 
 func errTarget(err error) error {
@@ -114,6 +114,16 @@ func (u *ui) metricsAt(address string) {
 
 func (u *ui) warnPacketsRaw() {
 	u.warnf("--packets sends what was captured as it is: passwords, cookies and tokens in it are not taken out. --keep-secrets says that this is meant")
+}
+
+// warnNothingSent keeps a run that tested nothing from being taken for one that found
+// nothing. requestsOnly says that there were requests without responses.
+func (u *ui) warnNothingSent(requestsOnly bool) {
+	text := "nothing was sent: whatever the verdict says, nothing was tested"
+	if requestsOnly {
+		text += ". The source has requests without responses, which --incomplete send sends"
+	}
+	u.warnf("%s", text)
 }
 
 func (u *ui) warnPacketsCollect() {

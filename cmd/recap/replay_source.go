@@ -41,13 +41,16 @@ const sniffed = 4 << 10
 
 var (
 	gorHead = regexp.MustCompile(`^[123] [0-9a-zA-Z_-]+ [0-9]+( [0-9]+)?\n`)
-	harHead = regexp.MustCompile(`^\s*\{\s*"log"\s*:`)
+	harHead = regexp.MustCompile(`^\s*\{\s*("[^"\\]*"\s*:\s*"[^"\\]*"\s*,\s*)*"log"\s*:`)
 )
+
+// byteOrderMark is what some tools put in front of text.
+const byteOrderMark = "\xef\xbb\xbf"
 
 // kindOf tells the kind by how a file begins; anything that is nothing else is left to
 // the reader of captures.
 func kindOf(head []byte) sourceKind {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
+	head = bytes.TrimPrefix(head, []byte(byteOrderMark))
 	switch {
 	case bytes.HasPrefix(head, []byte("PAR1")):
 		return fromParquet
@@ -228,7 +231,17 @@ func (c *replayCommand) stdinSource() (replay.Source, error) {
 }
 
 // streamSource reads text formats.
-func streamSource(name string, kind sourceKind, open func() (*bufio.Reader, io.Closer, error)) replay.Source {
+func streamSource(name string, kind sourceKind, bytesOf func() (*bufio.Reader, io.Closer, error)) replay.Source {
+	open := func() (*bufio.Reader, io.Closer, error) {
+		r, closer, err := bytesOf()
+		if err != nil {
+			return nil, nil, err
+		}
+		if head, _ := r.Peek(len(byteOrderMark)); string(head) == byteOrderMark {
+			_, _ = r.Discard(len(head)) // they are there
+		}
+		return r, closer, nil
+	}
 	if kind == fromLines {
 		return rowSource(name, func(f func(*pairRow) error) error {
 			r, closer, err := open()

@@ -37,7 +37,8 @@ their limits, refusals and silent drops included. A user and a password for Kafk
 taken from RECAP_KAFKA_USER and RECAP_KAFKA_PASSWORD.
 
 With --serve, recap replay --collect sink://HOST:PORT reads what was seen and holds
-it against what was sent. --fault makes the sink do wrong: what befalls a pair depends
+it against what was sent. At --rate max it waits while the sink has more than it can
+take, unless the URL ends in ?hold=off. --fault makes the sink do wrong: what befalls a pair depends
 on its number in its run and on --seed, nothing else, and --json lists the numbers.
 
   drop=1%       lose pairs (or every:100 for each hundredth; so for all shares)
@@ -333,6 +334,9 @@ func (s *sinking) work() {
 		s.parts.Go(func() { s.fail(s.hub.Consume(ctx, s.tail, s.form, s.records)) })
 	}
 	if s.source != nil {
+		if s.stream != nil {
+			go s.hub.WatchBacklog(ctx, s.source.Backlog)
+		}
 		opt := s.limits.options()
 		opt.DecodeBodies, opt.HashBodies, opt.Prompt = true, s.w != nil, true
 		if s.w == nil {

@@ -121,6 +121,9 @@ func (u *ui) sinkSummary(r *sinkReport) {
 		done[name] = r.Faults[name].Pairs
 	}
 	t.row("faults", counted(done, 0)...)
+	if r.Holds > 0 {
+		t.row("held", "senders were asked to wait", many(r.Holds, "time", "times"))
+	}
 	if r.Overruns > 0 {
 		t.row("cut off", many(r.Overruns, "collector", "collectors")+" that read too slowly")
 	}

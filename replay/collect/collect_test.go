@@ -421,7 +421,7 @@ func TestASinkThatBreaksOff(t *testing.T) {
 	go func() {
 		c, err := l.Accept()
 		if err == nil {
-			io.WriteString(c, "recap sink 1\n")
+			io.WriteString(c, "recap sink 2\n")
 			c.Close()
 		}
 	}()

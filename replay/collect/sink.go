@@ -16,19 +16,25 @@ import (
 type stream struct {
 	*feed
 	address string
+	hold    bool // pass on that the sink asks senders to wait
 	conn    net.Conn
 	reader  *sink.StreamReader
 }
 
-// OpenSink returns the collector of sink://host:port.
+// OpenSink returns the collector of sink://host:port. With the parameter hold=off nobody
+// waits for a sink that has more than it can take.
 func OpenSink(_ context.Context, u *url.URL, env replay.Env) (replay.Collector, error) {
-	if _, err := formatOf(u); err != nil {
+	if _, err := formatOf(u, "hold"); err != nil {
 		return nil, err
+	}
+	hold := u.Query().Get("hold")
+	if hold != "" && hold != "on" && hold != "off" {
+		return nil, fmt.Errorf("%s: hold=%s is neither on nor off", u, hold)
 	}
 	if u.Hostname() == "" || u.Port() == "" {
 		return nil, fmt.Errorf("%s: want sink://host:port", u)
 	}
-	return &stream{feed: newFeed("", env), address: u.Host}, nil
+	return &stream{feed: newFeed("", env), address: u.Host, hold: hold != "off"}, nil
 }
 
 // Ready connects: what the sink sees from then on comes.
@@ -62,7 +68,10 @@ func (s *stream) read(ctx context.Context) error {
 	for {
 		var o replay.Observation
 		err := s.reader.Next(&o)
-		if err == sink.ErrBehind {
+		if err == sink.ErrBehind || err == sink.ErrHold || err == sink.ErrGo {
+			if s.hold && err != sink.ErrBehind {
+				replay.Hold(s.env, err == sink.ErrHold)
+			}
 			s.give(ctx, list)
 			s.alive()
 			list = nil

@@ -145,6 +145,55 @@ func TestFramesArrive(t *testing.T) {
 	}
 }
 
+// Who sniffs at the other end of a cable sees packets of VXLAN as a network has them, and
+// not what the kernel would divide for a socket.
+func TestPacketsOfVXLANArriveDivided(t *testing.T) {
+	for _, tt := range []struct {
+		query   string
+		divided bool
+	}{{"", true}, {"gso=off", true}, {"gso=on", false}} {
+		t.Run(tt.query, func(t *testing.T) {
+			inNamespace(t, func(left, right *net.Interface) {
+				for _, args := range []string{"addr add 10.9.9.1/24 dev left", "neigh add 10.9.9.2 lladdr " + right.HardwareAddr.String() + " dev left"} {
+					if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+						t.Errorf("ip %s: %v: %s", args, err, out)
+						return
+					}
+				}
+				fd := listen(t, right)
+				defer unix.Close(fd)
+				env := new(targettest.Env)
+				target, err := vxlan.Open(t.Context(), &url.URL{Scheme: "vxlan", Host: "10.9.9.2", RawQuery: tt.query}, vxlan.Options{}, env)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := errors.Join(target.Send(t.Context(), targettest.Events(100, 10_000)), target.Close(t.Context())); err != nil {
+					t.Error(err)
+				}
+				whole, longest := vxlanFrames(fd)
+				if sent := int(env.Counted("packets")); (whole == sent) != tt.divided || longest <= left.MTU+14 != tt.divided {
+					t.Errorf("%d of %d packets arrived by themselves, the longest frame has %d bytes; divided is to be %t", whole, sent, longest, tt.divided)
+				}
+			})
+		})
+	}
+}
+
+// vxlanFrames counts the frames of VXLAN over IPv4 that arrive, until none does.
+func vxlanFrames(fd int) (n, longest int) {
+	buf := make([]byte, 1<<16)
+	for {
+		k, _, err := unix.Recvfrom(fd, buf, 0)
+		if err != nil {
+			return n, longest
+		}
+		if k > 42 && buf[12] == 8 && buf[13] == 0 && binary.BigEndian.Uint16(buf[36:]) == vxlan.DefaultPort {
+			n, longest = n+1, max(longest, k)
+		}
+	}
+}
+
 // divideHere makes the kernel divide and sum what a card would: a cable has no card, and
 // hands large frames over as they are.
 func divideHere(i *net.Interface) error {

@@ -172,6 +172,9 @@ func (p *page) rates(r *replay.Result) {
 	if q.PacketsPerSecond > 0 {
 		add("packets", rate(q.PacketsPerSecond, "packets"), "")
 	}
+	if ns := r.Schedule.HeldNS; ns > 0 {
+		add("held", span(ns), "what takes the pairs asked to wait")
+	}
 	t := &r.Timing
 	if t.Units > 0 {
 		add("behind the deadline", span(t.P50NS), "p50")

@@ -102,6 +102,9 @@ func (s *summary) rates(r *replay.Result) {
 // source tells where the source kept the sender waiting, and what helps.
 func (s *summary) source(r *replay.Result) {
 	c := &r.Schedule
+	if c.HeldNS > 0 {
+		s.line("held", "%s (%s of the time): what takes the pairs had more than it could take, and asked to wait", span(c.HeldNS), share(float64(c.HeldNS), float64(r.ElapsedNS)))
+	}
 	if c.StarvedNS < int64(starved) || float64(c.StarvedNS) < starvedShare*float64(r.ElapsedNS) {
 		return
 	}
@@ -109,6 +112,8 @@ func (s *summary) source(r *replay.Result) {
 	switch {
 	case c.Loops > 1 && !c.Cached:
 		s.line("", "each pass reads it again: raise --read-ahead until all of it is kept")
+	case c.Loops > 1:
+		s.line("", "that was in the first pass, which is read while it is sent; those behind it came out of memory")
 	default:
 		s.line("", "the source is the limit: recap extract it, and replay what that wrote, with --loop and a --read-ahead that holds it")
 	}

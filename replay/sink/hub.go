@@ -39,6 +39,9 @@ type Counts struct {
 	Faults map[string]Done `json:"faults,omitempty"`
 	// Subscribers that fell so far behind that they were cut off.
 	Overruns int64 `json:"overruns"`
+	// Holds is how often senders were asked to wait, because too much of what came had not
+	// been taken in yet.
+	Holds int64 `json:"holds"`
 }
 
 // Done counts the pairs that a fault befell, and lists the numbers of those that have

@@ -45,13 +45,13 @@ func (h *Hub) Consume(ctx context.Context, t *kafka.Tail, form string, out func(
 	return nil
 }
 
-// watchEvery is short against the silence that a collector takes for the end.
-const watchEvery = 100 * time.Millisecond
+// WatchEvery is short against the silence that a collector takes for the end.
+const WatchEvery = 100 * time.Millisecond
 
 // watch tells subscribers, until ctx ends, whenever the topic holds records that were
 // not read yet, and when the broker is too slow to say whether it does.
 func (h *Hub) watch(ctx context.Context, t *kafka.Tail) {
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(WatchEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -59,11 +59,11 @@ func (h *Hub) watch(ctx context.Context, t *kafka.Tail) {
 		case <-ctx.Done():
 			return
 		}
-		ask, stop := context.WithTimeout(ctx, watchEvery)
+		ask, stop := context.WithTimeout(ctx, WatchEvery)
 		settled, err := t.Settled(ask)
 		stop()
 		if err == nil && !settled || errors.Is(err, context.DeadlineExceeded) {
-			h.stream.behind()
+			h.stream.tell(frameBehind)
 		}
 	}
 }

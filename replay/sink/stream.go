@@ -16,11 +16,13 @@ import (
 // The stream of a sink is a line that names it, then frames: a length (uvarint), a
 // kind, and what belongs to the kind.
 const (
-	hello            = "recap sink 1\n"
+	hello            = "recap sink 2\n"
 	frameObservation = 'o'
 	frameEnd         = 'e' // the sink ended in good order
 	frameOverrun     = 'x' // the subscriber was too slow and is cut off
 	frameBehind      = 'b' // the sink knows of more that it has not read yet
+	frameHold        = 'h' // and of so much that senders should wait
+	frameGo          = 'g' // and of so little again that they need not
 )
 
 // maxFrame bounds a frame that is believed: markers are header values.
@@ -34,6 +36,13 @@ var ErrOverrun = errors.New("the sink's stream was read too slowly and was cut o
 
 // ErrBehind comes in place of an observation: there will be more, and the stream goes on.
 var ErrBehind = errors.New("the sink has not read all that waits for it")
+
+// ErrHold and ErrGo come likewise: senders should wait, or no more wait. A sink that wants
+// them to wait says so again every [WatchEvery].
+var (
+	ErrHold = errors.New("the sink has more than it can take")
+	ErrGo   = errors.New("the sink can take more")
+)
 
 // appendObservation appends the frame of o.
 func appendObservation(dst []byte, o *replay.Observation) []byte {
@@ -74,7 +83,8 @@ func NewStreamReader(r io.Reader) (*StreamReader, error) {
 func (s *StreamReader) Buffered() int { return s.r.Buffered() }
 
 // Next reads the next observation into o, whose markers stay valid. io.EOF is the end
-// that the sink itself declared; any other error but [ErrBehind] is an end, too.
+// that the sink itself declared; any other error but [ErrBehind], [ErrHold] and [ErrGo] is
+// an end, too.
 func (s *StreamReader) Next(o *replay.Observation) error {
 	n, err := binary.ReadUvarint(s.r)
 	if err == io.EOF {
@@ -97,6 +107,10 @@ func (s *StreamReader) Next(o *replay.Observation) error {
 		return ErrOverrun
 	case frameBehind:
 		return ErrBehind
+	case frameHold:
+		return ErrHold
+	case frameGo:
+		return ErrGo
 	case frameObservation:
 		return parseObservation(b[1:], o)
 	}
@@ -195,8 +209,9 @@ func (s *Stream) publish(frame []byte, due time.Time, wait bool) {
 	s.give(frame)
 }
 
-// behind tells subscribers that silence is not the end of what they will get.
-func (s *Stream) behind() { s.publish([]byte{1, frameBehind}, time.Time{}, false) }
+// tell gives subscribers a frame that is its kind alone: that they will get more
+// (frameBehind), or whether senders should wait.
+func (s *Stream) tell(kind byte) { s.publish([]byte{1, kind}, time.Time{}, false) }
 
 // give needs s.mu.
 func (s *Stream) give(frame []byte) {

@@ -140,6 +140,7 @@ func FuzzStream(f *testing.F) {
 	f.Add(append(appendObservation(nil, &o), 1, frameEnd))
 	f.Add([]byte{1, frameOverrun})
 	f.Add(append(appendObservation([]byte{1, frameBehind}, &o), 1, frameBehind, 1, frameEnd))
+	f.Add(append(appendObservation([]byte{1, frameHold}, &o), 1, frameGo, 1, frameEnd))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		read := func(r io.Reader) (list []replay.Observation, err error) {
@@ -149,7 +150,7 @@ func FuzzStream(f *testing.F) {
 				switch err = s.Next(&o); err {
 				case nil:
 					list = append(list, o)
-				case ErrBehind:
+				case ErrBehind, ErrHold, ErrGo:
 					err = nil // nothing is wrong, and nothing is added
 				}
 			}

@@ -207,8 +207,12 @@ func parseMessage(m *exchange.Message, b []byte, at int64, p *exchange.Pair) str
 	var err error
 	if strings.EqualFold(field(m, "Transfer-Encoding"), "chunked") {
 		body, err = readAll(httputil.NewChunkedReader(bytes.NewReader(body)))
-	} else if n, perr := strconv.ParseInt(field(m, "Content-Length"), 10, 64); perr == nil && n > int64(len(body)) && !bodiless(p, lines[0]) {
-		err = io.ErrUnexpectedEOF
+	} else if n, perr := strconv.ParseUint(field(m, "Content-Length"), 10, 63); perr == nil && !bodiless(p, lines[0]) {
+		if n > uint64(len(body)) {
+			err = io.ErrUnexpectedEOF
+		} else if n < uint64(len(body)) {
+			body, p.State = body[:n], exchange.Partial // whose the rest is nobody knows
+		}
 	}
 	wire := int64(len(body))
 	if err == nil {

@@ -4,18 +4,15 @@ package source
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"recap/pipeline/exchange"
 )
@@ -92,13 +89,12 @@ func want(d *json.Decoder, delim json.Delim, what string) error {
 }
 
 type harEntry struct {
-	Started    time.Time   `json:"startedDateTime"`
-	Time       float64     `json:"time"` // ms
+	Started    harTime     `json:"startedDateTime"`
 	Request    harRequest  `json:"request"`
 	Response   harResponse `json:"response"`
 	Timings    harTimings  `json:"timings"`
 	ServerIP   string      `json:"serverIPAddress"`
-	Connection string      `json:"connection"`
+	Connection harName     `json:"connection"`
 	harExtras
 }
 
@@ -116,41 +112,43 @@ type harRequest struct {
 		MIME     string      `json:"mimeType"`
 		Text     string      `json:"text"`
 		Encoding string      `json:"_encoding"`
+		Standard string      `json:"encoding"`
 		Params   []harHeader `json:"params"`
 	} `json:"postData"`
-	BodySize int64 `json:"bodySize"`
+	BodySize harNumber `json:"bodySize"`
 	harMessage
 	harTarget
 }
 
 type harResponse struct {
-	Status  int32       `json:"status"`
+	Status  harNumber   `json:"status"`
 	Reason  string      `json:"statusText"`
 	Version string      `json:"httpVersion"`
 	Headers []harHeader `json:"headers"`
 	Content struct {
-		Size     int64   `json:"size"`
-		MIME     string  `json:"mimeType"`
-		Text     *string `json:"text"`
-		Encoding string  `json:"encoding"`
+		Size        harNumber `json:"size"`
+		Compression harNumber `json:"compression"`
+		MIME        string    `json:"mimeType"`
+		Text        *string   `json:"text"`
+		Encoding    string    `json:"encoding"`
 	} `json:"content"`
-	BodySize int64        `json:"bodySize"`
+	BodySize harNumber    `json:"bodySize"`
 	Interim  []harInterim `json:"_interim"`
 	harMessage
 }
 
 // harTimings are ms, -1 where they do not apply.
 type harTimings struct {
-	Blocked float64 `json:"blocked"`
-	DNS     float64 `json:"dns"`
-	Connect float64 `json:"connect"`
-	Send    float64 `json:"send"`
-	Wait    float64 `json:"wait"`
-	Receive float64 `json:"receive"`
+	Blocked harMillis `json:"blocked"`
+	DNS     harMillis `json:"dns"`
+	Connect harMillis `json:"connect"`
+	Send    harMillis `json:"send"`
+	Wait    harMillis `json:"wait"`
+	Receive harMillis `json:"receive"`
 }
 
 // millis returns ms as nanoseconds; 0 for what does not apply or cannot be.
-func millis(ms float64) int64 {
+func millis(ms harMillis) int64 {
 	if !(ms > 0 && ms < 1e12) {
 		return 0
 	}
@@ -161,17 +159,19 @@ func (e *harEntry) pair(n int64) (*exchange.Pair, error) {
 	if e.harExtras.ID != "" {
 		return e.recorded()
 	}
-	u, err := url.Parse(e.Request.URL)
-	if err != nil {
-		return nil, errors.New("its URL cannot be read") // the text may hold secrets
-	}
+	return e.told(n), nil
+}
+
+// told returns the pair that an entry without extra fields tells of.
+func (e *harEntry) told(n int64) *exchange.Pair {
+	u, ok := cutURL(e.Request.Method, e.Request.URL)
 	begin := e.Started.UnixNano()
 	if e.Started.IsZero() {
 		begin = exchange.NoTime
 	} else {
 		begin += millis(e.Timings.Blocked) + millis(e.Timings.DNS) + millis(e.Timings.Connect)
 	}
-	at := func(ms ...float64) int64 {
+	at := func(ms ...harMillis) int64 {
 		if begin == exchange.NoTime {
 			return begin
 		}
@@ -188,78 +188,55 @@ func (e *harEntry) pair(n int64) (*exchange.Pair, error) {
 	}
 	q := &p.Request
 	q.Present, q.TimeNS, q.EndTimeNS, q.Version = true, begin, at(t.Send), p.Protocol
-	q.Method, q.Target, q.Scheme, q.Host, q.Path, q.Query, q.URL = e.Request.Method, u.RequestURI(), u.Scheme, u.Host, u.EscapedPath(), u.RawQuery, e.Request.URL
+	q.Method, q.Target, q.Scheme, q.Host, q.URL = e.Request.Method, u.target, u.scheme, u.host, e.Request.URL
+	q.Path, q.Query, _ = strings.Cut(u.target, "?")
 	q.Headers = harHeaders(e.Request.Headers)
-	if d := e.Request.PostData; d != nil {
-		text := d.Text
-		if text == "" && len(d.Params) > 0 {
-			text = form(d.Params)
-		}
-		setBody(&q.Message, []byte(text), int64(len(text)))
-	} else {
-		setBody(&q.Message, nil, max(e.Request.BodySize, 0))
-	}
+	e.Request.body(&q.Message)
 	s := &p.Response
-	if s.Status = e.Response.Status; s.Status <= 0 { // blocked, or the connection broke
-		s.Status, p.State = 0, exchange.RequestOnly
-		return p, nil
-	}
 	s.Present, s.TimeNS, s.EndTimeNS, s.Version, s.Reason = true, at(t.Send, t.Wait), at(t.Send, t.Wait, t.Receive), version(e.Response.Version), e.Response.Reason
-	s.Headers = harHeaders(e.Response.Headers)
-	var body []byte
-	if text := e.Response.Content.Text; text != nil {
-		if body, err = harBody(*text, e.Response.Content.Encoding); err != nil {
-			return nil, err
-		}
+	s.Status, s.Headers = e.Response.Status.code(), harHeaders(e.Response.Headers)
+	e.Response.body(&s.Message, q.Method)
+	switch {
+	case !ok: // nothing that HTTP carries
+		p.State, p.Request = exchange.ResponseOnly, exchange.Request{}
+	case s.Status <= 0: // blocked, or the connection broke
+		p.State, p.Response = exchange.RequestOnly, exchange.Response{}
+		return p
 	}
-	size := int64(len(body))
-	if size == 0 {
-		size = max(e.Response.Content.Size, 0) // tools leave bodies out and keep the size
-	}
-	setBody(&s.Message, body, size)
 	if begin != exchange.NoTime {
 		p.LatencyNS, p.DurationNS = millis(t.Wait), s.EndTimeNS-begin
 	}
-	return p, nil
+	return p
 }
 
 // conn is the connection of an entry: entries that name the same one share it.
-func (e *harEntry) conn(n int64, u *url.URL) *exchange.Conn {
-	name := e.Connection
+func (e *harEntry) conn(n int64, u harURL) *exchange.Conn {
+	name := string(e.Connection)
 	if name == "" {
 		name = "entry " + strconv.FormatInt(n, 10)
 	}
-	c := &exchange.Conn{ID: idOf("har connection", e.ServerIP, u.Host, name)}
+	c := &exchange.Conn{ID: idOf("har connection", e.ServerIP, u.host, name)}
 	// Chrome writes IPv6 addresses in brackets.
 	if a, err := netip.ParseAddr(strings.Trim(e.ServerIP, "[]")); err == nil {
 		c.Server.IP = a.Unmap()
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[u.Scheme]
-	}
-	if v, err := net.LookupPort("tcp", port); err == nil && port != "" && port[0] >= '0' && port[0] <= '9' {
+	if v, err := strconv.ParseUint(u.port, 10, 16); err == nil {
 		c.Server.Port = uint16(v)
+	}
+	if u.scheme == "https" || u.scheme == "wss" {
+		c.TLS = new(exchange.TLS) // of which no more is known
 	}
 	return c
 }
 
-// harBody returns the bytes of a text, which may be base64.
-func harBody(text, encoding string) ([]byte, error) {
-	if encoding != "base64" {
-		return []byte(text), nil
-	}
-	body, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("body: %w", err)
-	}
-	return body, nil
-}
-
+// harHeaders returns the fields of a list. Some tools join fields of one name, a line
+// each.
 func harHeaders(list []harHeader) []exchange.Header {
 	out := make([]exchange.Header, 0, len(list))
 	for _, h := range list {
-		out = append(out, exchange.Header(h))
+		for value := range strings.SplitSeq(h.Value, "\n") {
+			out = append(out, exchange.Header{Name: h.Name, Value: strings.Trim(value, " \t\r")})
+		}
 	}
 	return out
 }

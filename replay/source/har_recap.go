@@ -123,7 +123,7 @@ func (e *harEntry) recorded() (*exchange.Pair, error) {
 		}
 	}
 	if s := &e.Response; !s.Absent {
-		p.Response = exchange.Response{Status: s.Status, Reason: s.Reason}
+		p.Response = exchange.Response{Status: int32(s.Status), Reason: s.Reason}
 		for _, i := range s.Interim {
 			p.Response.Interim = append(p.Response.Interim, exchange.Interim{Status: i.Status, TimeNS: orUnknown(i.Time), Headers: harList(i.Headers)})
 		}
@@ -135,7 +135,7 @@ func (e *harEntry) recorded() (*exchange.Pair, error) {
 }
 
 func (e *harEntry) recordedConn() (*exchange.Conn, error) {
-	id, err := harID(e.Connection)
+	id, err := harID(string(e.Connection))
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (e *harEntry) recordedConn() (*exchange.Conn, error) {
 
 func (q *harRequest) recorded(m *exchange.Message) error {
 	q.harMessage.fill(m)
-	m.Version, m.Headers, m.BodyWireSize = q.Version, harList(q.Headers), q.BodySize
+	m.Version, m.Headers, m.BodyWireSize = q.Version, harList(q.Headers), int64(q.BodySize)
 	if q.Size != nil {
 		m.BodySize = *q.Size
 	}
@@ -173,7 +173,7 @@ func (q *harRequest) recorded(m *exchange.Message) error {
 
 func (s *harResponse) recorded(m *exchange.Message) error {
 	s.harMessage.fill(m)
-	m.Version, m.Headers, m.BodyWireSize, m.BodySize = s.Version, harList(s.Headers), s.BodySize, s.Content.Size
+	m.Version, m.Headers, m.BodyWireSize, m.BodySize = s.Version, harList(s.Headers), int64(s.BodySize), int64(s.Content.Size)
 	m.ContentType = s.Content.MIME
 	if text := s.Content.Text; text != nil {
 		m.HasBody = true
@@ -236,12 +236,12 @@ func harID(text string) (id exchange.ID, err error) {
 	return id, nil
 }
 
-// harList is harHeaders, but nil for an empty list, as pairs have it.
-func harList(list []harHeader) []exchange.Header {
-	if len(list) == 0 {
-		return nil
+// harList returns the fields of a list as they are, nil for an empty list, as pairs have it.
+func harList(list []harHeader) (out []exchange.Header) {
+	for _, h := range list {
+		out = append(out, exchange.Header(h))
 	}
-	return harHeaders(list)
+	return out
 }
 
 func orUnknown(ns *int64) int64 {

@@ -78,6 +78,16 @@ request_only HTTP/1.1 GET http://x/alone body "" of 0;  0  body "" of 0; conn in
 	}
 }
 
+// Of bytes behind the body nobody knows whose they are.
+func TestGorWithMoreThanItsLength(t *testing.T) {
+	file := "1 a 1 0\nPOST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nokGET /next" + gorSeparator
+	for p, err := range Gor(t.Context(), strings.NewReader(file)) {
+		if err != nil || p.State != exchange.Partial || string(p.Request.Body) != "ok" || p.Request.BodySize != 2 {
+			t.Errorf("%v, %s", err, line(p))
+		}
+	}
+}
+
 func TestDamagedFiles(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -65,6 +65,10 @@ type control [24]byte
 
 func newPort(addr netip.AddrPort, o Options, env replay.Env) (*port, error) {
 	p := &port{env: env, name: sockaddr(addr), gso: !o.NoGSO, add: overhead(addr.Addr()), mtu: o.MTU}
+	if p.gso && !o.GSO && undivided(replay.Egress(addr.Addr())) {
+		p.gso = false
+		env.Count("segmentation_left_out", 1)
+	}
 	if p.mtu == 0 {
 		route, err := routeMTU(addr)
 		if err != nil {
@@ -91,6 +95,27 @@ func newPort(addr netip.AddrPort, o Options, env replay.Env) (*port, error) {
 		p.socks = append(p.socks, sock{fd: fd})
 	}
 	return p, nil
+}
+
+// undivided reports whether what is sent in one piece by an interface arrives in one piece
+// at its other end, which is on this host, in a container for example: who only sniffs
+// there, as ingestors of mirrored traffic do, takes the piece for one packet. Sockets get
+// it divided, and so they do on loopback.
+func undivided(name string) bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil || name == "" {
+		return false
+	}
+	defer unix.Close(fd)
+	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
+	if err != nil {
+		return false
+	}
+	switch unix.ByteSliceToString(info.Driver[:]) {
+	case "veth", "bridge", "tun":
+		return true
+	}
+	return false
 }
 
 func family(addr netip.AddrPort) int {

@@ -25,8 +25,9 @@ type Options struct {
 	MTU int
 	// SendBuffer is that of each socket, bytes; 4 MiB, or what the kernel allows.
 	SendBuffer int
-	// NoGSO sends each packet by itself.
-	NoGSO bool
+	// NoGSO sends each packet by itself, and GSO lets the kernel divide runs of them even
+	// where the way out does not: see undivided.
+	NoGSO, GSO bool
 }
 
 // DefaultPort is that of VXLAN (RFC 7348, section 5).
@@ -70,7 +71,7 @@ func (o *Options) parse(q url.Values) error {
 		case "sockets":
 			o.Sockets, err = number(v, 4096)
 		case "gso":
-			o.NoGSO = v == "off"
+			o.NoGSO, o.GSO = v == "off", v == "on"
 			if v != "on" && v != "off" {
 				err = fmt.Errorf("%q is neither on nor off", v)
 			}

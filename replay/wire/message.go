@@ -184,15 +184,14 @@ type head struct {
 // begin reads the head of m, and returns the body that goes with it.
 func (w *writer) begin(m *exchange.Message, d exchange.Dir) (h head, body []byte) {
 	h.version = m.Version
-	old := strings.HasPrefix(m.Version, "HTTP/1.")
-	if !old {
+	if !inLines(m) {
 		h.version = "HTTP/1.1"
 		if m.Version == "HTTP/0.9" {
 			h.version = "HTTP/1.0"
 		}
 	}
 	h.is11 = h.version != "HTTP/1.0"
-	if n, i := headEnd(m.Head), bytes.IndexByte(m.Head, '\n')+1; old && n >= i && i > 0 {
+	if i, n, ok := rawHead(m); ok {
 		// The text is used only until the head is written again.
 		h.raw, h.start, h.lines = true, unsafe.String(&m.Head[0], i), unsafe.String(&m.Head[0], n)[i:]
 	} else {

@@ -166,6 +166,10 @@ func (t *Target) begin(e *replay.Event) {
 	if t.opt.Upgrade && t.upgrade(e) {
 		return
 	}
+	if !plain(p) {
+		t.env.LeftOut(e.Seq, reasonOf(ErrHead))
+		return
+	}
 	err := whole(p)
 	if err != nil && !t.opt.Incomplete {
 		t.env.LeftOut(e.Seq, reasonOf(err))

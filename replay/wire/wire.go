@@ -143,6 +143,8 @@ func reasonOf(err error) string {
 		return "body_not_stored"
 	case ErrUpgrade:
 		return "upgrade_to_http2"
+	case ErrHead:
+		return "head_not_lines"
 	}
 	return replay.LeftPartial
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -40,6 +41,8 @@ type sock struct {
 	drops   atomic.Int64
 	packets atomic.Int64
 	lastNS  int64
+	state   sync.Mutex // guards closed
+	closed  bool       // fd is not ours any more
 
 	head  header
 	msgs  [messages]mmsg.Header
@@ -167,7 +170,7 @@ func (k *sock) run() {
 		k.msgs[i].Name = (*byte)(unsafe.Pointer(&k.names[i]))
 		k.msgs[i].Control = &k.ctrl[i][0]
 	}
-	defer unix.Close(k.fd)
+	defer k.close()
 	defer k.hand()
 	defer k.ask()
 	after, quiet := 0, 0
@@ -309,16 +312,48 @@ func (k *sock) control(b []byte) (to netip.AddrPort, ns int64, seg int) {
 	return to, ns, seg
 }
 
+func (k *sock) close() {
+	k.state.Lock()
+	defer k.state.Unlock()
+	k.closed = true
+	unix.Close(k.fd)
+}
+
+// Places in what the kernel tells of a socket's memory (SK_MEMINFO_VARS).
+const (
+	memQueued = 0
+	memBuffer = 1
+	memDrops  = 8
+)
+
+// memory asks the kernel about the memory of k. It is false where older kernels have no
+// answer.
+func (k *sock) memory() (info [16]uint32, ok bool) {
+	size := uint32(unsafe.Sizeof(info))
+	_, _, err := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(k.fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return info, err == 0 && size > 4*memDrops
+}
+
 // ask asks the kernel for its counter of drops, which else comes with the next packet,
 // and the last packet may be among the dropped.
 func (k *sock) ask() {
-	const drops = 8 // index in the answer (SK_MEMINFO_DROPS)
-	var info [16]uint32
-	size := uint32(unsafe.Sizeof(info))
-	_, _, err := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(k.fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	if err == 0 && size > 4*drops {
-		k.dropped(info[drops])
+	if info, ok := k.memory(); ok {
+		k.dropped(info[memDrops])
 	}
+}
+
+// queued is how full the socket's buffer is, from 0 to 1. Any goroutine may call it.
+func (k *sock) queued() float64 {
+	k.state.Lock()
+	defer k.state.Unlock()
+	if k.closed {
+		return 0
+	}
+	info, ok := k.memory()
+	if !ok || info[memBuffer] == 0 {
+		return 0
+	}
+	return float64(info[memQueued]) / float64(info[memBuffer])
 }
 
 // dropped takes the kernel's counter, which wraps at 32 bits. A packet brings it as it

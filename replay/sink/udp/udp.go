@@ -116,6 +116,16 @@ func (s *Source) Stats() Stats {
 	return t
 }
 
+// Backlog is how much of the room for packets that nobody has taken yet is full, in the
+// kernel or behind it, from 0 to 1. It may be called at any time.
+func (s *Source) Backlog() float64 {
+	most := float64(len(s.out)) / float64(cap(s.out))
+	for _, k := range s.socks {
+		most = max(most, k.queued())
+	}
+	return most
+}
+
 // Stop ends the receiving when nothing has come for 150 ms: what the kernel holds is
 // still taken, Next gives all that is left, and then io.EOF.
 func (s *Source) Stop() {

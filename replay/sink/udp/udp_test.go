@@ -156,6 +156,45 @@ func TestDropsAreCounted(t *testing.T) {
 	}
 }
 
+func TestBacklogIsWhatNobodyHasTaken(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		o    Options
+	}{
+		{"in the kernel", Options{Buffer: 1 << 20, Queue: 1}},
+		{"behind it", Options{Buffer: 64 << 20, Queue: 4 << 20}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := Listen("127.0.0.1:0", tt.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if got := s.Backlog(); got != 0 {
+				t.Errorf("the backlog is %v before anything has come", got)
+			}
+			c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.Addr()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for i := 0; i < 20_000 && s.Backlog() < 0.5; i++ {
+				if _, err := c.Write(make([]byte, 1400)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := s.Backlog(); got < 0.5 || got > 1.5 {
+				t.Errorf("the backlog is %v while nobody takes anything", got)
+			}
+			s.Stop()
+			collect(t, s)
+			if got := s.Backlog(); got != 0 {
+				t.Errorf("the backlog is %v at the end", got)
+			}
+		})
+	}
+}
+
 func TestCloseEndsNext(t *testing.T) {
 	s, err := Listen("127.0.0.1:0", Options{})
 	if err != nil {
