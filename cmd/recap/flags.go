@@ -103,7 +103,7 @@ type following struct {
 func newFollowing() following {
 	return following{
 		overlap: choice{value: tcp.First.String(), words: tcp.PolicyNames(), name: "POLICY"},
-		ports:   ports{known: []string{"ayiya", "esp", "geneve", "gtpu", "jmirror", "l2tp", "mpls", "teredo", "tzsp", "vxlan", "vxlan-gpe"}}, // those that decap finds by UDP port
+		ports:   ports{known: []string{"ayiya", "capwap", "esp", "geneve", "gre", "gtpu", "gtpv0", "jmirror", "l2tp", "lisp", "mip", "mpls", "teredo", "tzsp", "vxlan", "vxlan-gpe"}}, // those that decap finds by UDP port
 	}
 }
 

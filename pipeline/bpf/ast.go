@@ -55,10 +55,24 @@ type portRange struct {
 	lo, hi uint32
 }
 
-// number is "proto 6" or "ether proto 0x800".
+// protoNumber is "proto 6" or "ether proto 0x800", or a protochain: the protocol behind
+// whatever extension headers there are.
 type protoNumber struct {
-	p proto // none, ip, ip6 or link
-	n uint32
+	p     proto // none, ip, ip6, iso or link; in a chain none, ip or ip6
+	n     uint32
+	chain bool
+}
+
+// llcKind is llc, perhaps with a kind of frame: what masked control bytes must be.
+type llcKind struct {
+	word    string
+	mask, k uint32
+}
+
+// whence is inbound, outbound, or with a number ifindex.
+type whence struct {
+	word string
+	n    uint32
 }
 
 // cast is broadcast or multicast of link, ip or ip6.
@@ -140,7 +154,29 @@ func (n *portRange) String() string {
 	return fmt.Sprintf("%s%sportrange %d-%d", n.p.prefix(), dirNames[n.d], n.lo, n.hi)
 }
 
-func (n *protoNumber) String() string { return fmt.Sprintf("%sproto %d", n.p.prefix(), n.n) }
+func (n *protoNumber) String() string {
+	switch {
+	case n.chain:
+		return fmt.Sprintf("%sprotochain %d", n.p.prefix(), n.n)
+	case n.p == iso:
+		return isoNames[n.n]
+	}
+	return fmt.Sprintf("%sproto %d", n.p.prefix(), n.n)
+}
+
+func (n *llcKind) String() string {
+	if n.word == "" {
+		return "llc"
+	}
+	return "llc " + n.word
+}
+
+func (n *whence) String() string {
+	if n.word == ifindex {
+		return fmt.Sprintf("%s %d", n.word, n.n)
+	}
+	return n.word
+}
 
 func (n *cast) String() string {
 	if n.multicast {

@@ -7,7 +7,8 @@
 // too short for a byte that is looked at does not match, whatever the expression is.
 //
 // Names of hosts and networks are not looked up. What a filter in a kernel knows
-// beside the packet (inbound, ifname, …) is not there. Where libpcap refuses an
+// beside the packet (ifname, …) is not there; inbound and outbound are where the link
+// layer tells, that of Linux' "any" devices. Where libpcap refuses an
 // expression for a link type, as with Ethernet addresses and raw IP, no packet of
 // that link type has what is asked for.
 package bpf

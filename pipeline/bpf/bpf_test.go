@@ -50,8 +50,12 @@ func TestErrorsSayWhere(t *testing.T) {
 		{"vlan 4096", 5, "too large"},
 		{"ip broadcast", 3, "netmask"},
 		{"arp multicast", 4, "only ether, ip and ip6"},
-		{"inbound", 0, "not supported"},
-		{"ip protochain 6", 3, "not supported"},
+		{"ifname eth0", 0, "not supported"},
+		{"ether protochain 6", 17, "only ip and ip6"},
+		{"tcp protochain 6", 15, "only ether, ip and ip6"},
+		{"src protochain 6", 15, "only ether, ip and ip6"},
+		{"protochain 256", 11, "too large"},
+		{"ifindex", 7, "a number must come here"},
 		{"tcp $ udp", 4, "not part of the language"},
 		{"proto \\", 6, "a name must follow"},
 		{"len > 99999999999", 6, "32 bits"},
@@ -91,6 +95,9 @@ func TestPrinted(t *testing.T) {
 		{"vlan 5 and geneve or less 60", "((vlan 5 and geneve) or len <= 60)"},
 		{"ether src 0-1-2-3-4-5 or broadcast", "(ether src host 00:01:02:03:04:05 or ether broadcast)"},
 		{"ip proto \\tcp", "ip proto 6"},
+		{"ip6 protochain \\tcp or protochain (6 or 17)", "(ip6 protochain 6 or (protochain 6 or protochain 17))"},
+		{"llc or llc ui and esis", "((llc or llc ui) and esis)"},
+		{"inbound and ifindex 2 or outbound", "((inbound and ifindex 2) or outbound)"},
 	} {
 		f, err := Compile(tt.expr)
 		if err != nil {
@@ -109,6 +116,7 @@ func TestBeyondTcpdump(t *testing.T) {
 	vxlan := framed(0x0800, v4(4, 5, 17, 0, nil, datagram(9, 4789, join([]byte{8, 0, 0, 0}, be32(7<<8), inner))))
 	sllVLAN := join(be16(0), be16(1), be16(6), make([]byte, 8), be16(0x8100), be16(5), be16(0x0800), network()[0].b)
 	pflog := join([]byte{61, 2}, make([]byte, 62), network()[0].b)
+	behindAH := framed(0x86dd, v6(1, 2, 51, join([]byte{60, 1}, make([]byte, 10), []byte{6, 0, 1, 4, 0, 0, 0, 0}, segment(1, 2, 2, ""))))
 	fddi := join([]byte{0x51}, inner[:12], []byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0}, network()[0].b)
 	for _, tt := range []struct {
 		expr string
@@ -117,6 +125,9 @@ func TestBeyondTcpdump(t *testing.T) {
 		want bool
 	}{
 		{"vxlan", packet.LinkEthernet, vxlan, true},
+		{"ip6 protochain 6", packet.LinkEthernet, behindAH, true},
+		{"protochain 17", packet.LinkEthernet, behindAH, false},
+		{"inbound or outbound or ifindex 1", packet.LinkEthernet, vxlan, false},
 		{"vxlan 7 and tcp port 80 and host 10.0.0.1", packet.LinkEthernet, vxlan, true},
 		{"vxlan 8", packet.LinkEthernet, vxlan, false},
 		{"vxlan and udp", packet.LinkEthernet, vxlan, false},

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+
+	"recap/reader/packet"
 )
 
 // A cond is a tree of instructions that test.
@@ -70,7 +72,7 @@ const maxCode = 1 << 16
 
 // compile makes the program of an expression for packets of layout l.
 func compile(n node, l layout) (*program, error) {
-	g := &generator{layout: l, bases: 3}
+	g := &generator{layout: l, outer: l.link, bases: 3}
 	c := always
 	if n != nil {
 		c = g.cond(n)
@@ -119,6 +121,7 @@ func (p *program) emit(c *cond, yes, no int32) int32 {
 // the expression from left to right.
 type generator struct {
 	layout
+	outer  packet.LinkType
 	labels int   // MPLS labels gone through
 	bases  uint8 // given out; 1 and 2 are for the link layer
 	used   [3]bool
@@ -177,6 +180,10 @@ func (g *generator) cond(n node) *cond {
 		return g.ports(n)
 	case *protoNumber:
 		return g.protoNumber(n)
+	case *llcKind:
+		return g.llc(n)
+	case *whence:
+		return g.whence(n)
 	case *cast:
 		return g.cast(n)
 	case *inside:
@@ -226,6 +233,12 @@ func (g *generator) ip6Proto(n uint32) *cond {
 }
 
 func (g *generator) protoNumber(n *protoNumber) *cond {
+	switch {
+	case n.chain:
+		return or(g.chain(n, ip), g.chain(n, ip6))
+	case n.p == iso:
+		return and(g.linkType(protos[iso].ether), g.is(g.payload, g.isoAt(), 1, n.n))
+	}
 	switch n.p {
 	case link:
 		return g.linkType(n.n)
@@ -235,6 +248,41 @@ func (g *generator) protoNumber(n *protoNumber) *cond {
 		return and(g.linkType(0x86dd), g.ip6Proto(n.n))
 	}
 	return or(g.ip4Proto(n.n), and(g.linkType(0x86dd), g.ip6Proto(n.n)))
+}
+
+// chain looks for a protocol behind extension headers, in IPv4 those of
+// authentication. Later fragments are looked at as if they had headers.
+func (g *generator) chain(n *protoNumber, version proto) *cond {
+	if n.p != none && n.p != version {
+		return never
+	}
+	at := g.net()
+	g.size++
+	g.use(at.base)
+	c := &cond{op: condTest, in: instr{op: opChain, base: at.base, off: at.off, tran: version == ip, cond: equal, k: n.n}}
+	return and(g.linkType(protos[version].ether), c)
+}
+
+// whence looks at what the header of a capture of all interfaces says.
+func (g *generator) whence(n *whence) *cond {
+	const outgoing = 4
+	var sent *cond
+	switch {
+	case n.word == ifindex && g.outer == packet.LinkSLL2:
+		return g.is(pos{}, 4, 4, n.n)
+	case n.word == ifindex:
+		return never
+	case g.outer == packet.LinkSLL:
+		sent = g.is(pos{}, 0, 2, outgoing)
+	case g.outer == packet.LinkSLL2:
+		sent = g.is(pos{}, 10, 1, outgoing)
+	default:
+		return never
+	}
+	if n.word == inbound {
+		return negate(sent)
+	}
+	return sent
 }
 
 func (g *generator) host4(n *host4) *cond {

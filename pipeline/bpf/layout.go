@@ -188,6 +188,33 @@ func (g *generator) llcType(t uint32) *cond {
 	return g.is(g.payload, 6, 2, t)
 }
 
+// llc holds for packets with LLC, of a kind of frame where n names one.
+func (g *generator) llc(n *llcKind) *cond {
+	c := always
+	switch g.kind {
+	case kindEther: // two bytes 0xff are raw IPX
+		c = and(negate(g.test(g.ltype, 0, 2, 1<<32-1, greater, 1500)), negate(g.is(g.payload, 0, 2, 0xffff)))
+	case kindLLC:
+	case kindWiFi:
+		c = g.test(g.frame, 0, 1, 0x0c, equal, 8)
+	default:
+		return never
+	}
+	if n.word == "" {
+		return c
+	}
+	return and(c, g.test(g.payload, 2, 1, n.mask, equal, n.k))
+}
+
+// isoAt is where behind the link layer the network layer of ISO begins.
+func (g *generator) isoAt() uint32 {
+	switch g.kind {
+	case kindEther, kindLLC, kindWiFi:
+		return 3 // LLC
+	}
+	return 0
+}
+
 // framed is c for packets that have a link layer: one inside GENEVE may have none.
 func (g *generator) framed(c *cond) *cond {
 	if !g.tunneled {

@@ -85,6 +85,26 @@ var protoWords = func() map[string]proto {
 	return m
 }()
 
+// isoNames are words for what the first byte behind the access point of ISO's network
+// layer says.
+var isoNames = map[uint32]string{0x81: "clnp", 0x82: "esis", 0x83: "isis"}
+
+// llcKinds are the words after llc: the mask of the control byte and its value (IEEE
+// 802.2, clause 5.4).
+var llcKinds = map[string]llcKind{
+	"i": {"i", 1, 0}, "s": {"s", 3, 1}, "u": {"u", 3, 3},
+	"rr": {"rr", 0x0f, 0x01}, "rnr": {"rnr", 0x0f, 0x05}, "rej": {"rej", 0x0f, 0x09},
+	"ui": {"ui", 0xef, 0x03}, "ua": {"ua", 0xef, 0x63}, "disc": {"disc", 0xef, 0x43}, "sabme": {"sabme", 0xef, 0x6f},
+	"test": {"test", 0xef, 0xe3}, "xid": {"xid", 0xef, 0xaf}, "frmr": {"frmr", 0xef, 0x87},
+}
+
+// Words for what the headers of "any" devices say.
+const (
+	inbound  = "inbound"
+	outbound = "outbound"
+	ifindex  = "ifindex"
+)
+
 // ipProtos are names for the number after "proto".
 var ipProtos = map[string]uint32{
 	"icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "egp": 8, "igp": 9, "igrp": 9, "udp": 17, "ipv6": 41,

@@ -21,7 +21,7 @@ type parser struct {
 type quals struct {
 	p    proto
 	d    dir
-	kind string // "host", "net", "port", "portrange", "proto", or "" for host
+	kind string // "host", "net", "port", "portrange", "proto", "protochain", or "" for host
 }
 
 // parse returns the expression, or nil for an empty one.
@@ -268,20 +268,31 @@ func (p *parser) word(inherited *quals) (node, *quals) {
 		return p.inside(0xffffff), nil
 	case "pppoed":
 		p.at++
-		return &protoNumber{link, 0x8863}, nil
+		return &protoNumber{p: link, n: 0x8863}, nil
 	case "greater", "less":
 		p.at++
 		op := ">="
 		if t.text == "less" {
 			op = "<="
 		}
-		if p.tok().kind != tokNumber {
-			p.fail("a number must come here")
-		}
+		return &relation{op, length{}, constant(p.number())}, nil
+	case inbound, outbound:
 		p.at++
-		return &relation{op, length{}, constant(p.tokens[p.at-1].num)}, nil
-	case "inbound", "outbound", "ifname", "on", "ifindex", "rulenum", "rnr", "rset", "ruleset", "reason", "action", "type", "subtype", "direction",
-		"gateway", "protochain", "lane", "llc", "radio", "addr1", "addr2", "addr3", "addr4", "ra", "ta":
+		return &whence{word: t.text}, nil
+	case ifindex:
+		p.at++
+		return &whence{ifindex, p.number()}, nil
+	case "llc":
+		return p.llc(), nil
+	case "clnp", "esis", "isis":
+		p.at++
+		for n, word := range isoNames {
+			if word == t.text {
+				return &protoNumber{p: iso, n: n}, nil
+			}
+		}
+	case "ifname", "on", "rulenum", "rnr", "rset", "ruleset", "reason", "action", "type", "subtype", "direction",
+		"gateway", "lane", "radio", "addr1", "addr2", "addr3", "addr4", "ra", "ta":
 		p.fail("this word of the language is not supported")
 	}
 	var q quals
@@ -295,12 +306,12 @@ func (p *parser) word(inherited *quals) (node, *quals) {
 	var directed bool
 	q.d, directed = p.dir()
 	switch w := p.tok(); w.text {
-	case "host", "net", "port", "portrange", "proto":
+	case "host", "net", "port", "portrange", "proto", "protochain":
 		if w.kind == tokWord {
 			q.kind = w.text
 			p.at++
 		}
-	case "protochain", "gateway":
+	case "gateway":
 		p.fail("this word of the language is not supported")
 	}
 	if q.kind == "" && !directed {
@@ -313,6 +324,26 @@ func (p *parser) word(inherited *quals) (node, *quals) {
 		return &isProto{q.p}, nil
 	}
 	return p.ids(&q), &q
+}
+
+// number takes a number.
+func (p *parser) number() uint32 {
+	t := p.tok()
+	if t.kind != tokNumber {
+		p.fail("a number must come here")
+	}
+	p.at++
+	return t.num
+}
+
+// llc reads llc and perhaps the kind of frame.
+func (p *parser) llc() node {
+	p.at++
+	if k, ok := llcKinds[p.tok().text]; ok && p.tok().kind == tokWord {
+		p.at++
+		return &k
+	}
+	return &llcKind{}
 }
 
 // dir reads src and dst, alone or joined, and reports whether there was one.
@@ -399,7 +430,7 @@ func (p *parser) id(q *quals) node {
 	switch q.kind {
 	case "port", "portrange":
 		return p.port(q)
-	case "proto":
+	case "proto", "protochain":
 		return p.proto(q)
 	}
 	t := p.tok()
@@ -526,7 +557,10 @@ func (p *parser) proto(q *quals) node {
 		p.fail("only ether, ip and ip6 have a proto")
 	}
 	t := p.tok()
-	n := &protoNumber{q.p, t.num}
+	n := &protoNumber{p: q.p, n: t.num, chain: q.kind == "protochain"}
+	if n.chain && q.p == link {
+		p.fail("only ip and ip6 have a protochain")
+	}
 	switch v, named := names[t.text]; {
 	case (t.kind == tokWord || t.kind == tokName) && named:
 		n.n = v

@@ -30,6 +30,7 @@ const (
 	opGeneve                // bases from a = type, frame and payload inside a GENEVE packet
 	opVXLAN                 // the same for VXLAN
 	opFramed                // base a is known
+	opChain                 // compare the protocol behind the headers of IPv4, where tran is set, or IPv6 with k
 )
 
 // Comparisons, and arithmetic as its operators.
@@ -134,6 +135,12 @@ func (p *program) run(b []byte, wire uint32) bool {
 			v, k = wire, in.k
 		case opTestReg:
 			v, k = reg[in.a%maxRegs], reg[in.b%maxRegs]
+		case opChain:
+			var ok bool
+			if v, ok = in.chain(b, uint64(in.off)+uint64(base[in.base%maxBases])); !ok {
+				return false
+			}
+			k = in.k
 		case opFramed:
 			v, k = base[in.a%maxBases], unknown-1
 		case opConst:
@@ -173,6 +180,44 @@ func (p *program) run(b []byte, wire uint32) bool {
 		}
 	}
 	return pc == accept
+}
+
+// chain returns the first protocol behind the IP header at b[at:] that is in.k or no
+// extension header; false where the packet is too short to tell. Extension headers begin
+// with the number of the next and their length: in units of 8 bytes less the first
+// (RFC 8200, section 4), that of authentication in units of 4 less two (RFC 4302), behind
+// which libpcap forgets where it was and looks into the IP header.
+func (in *instr) chain(b []byte, at uint64) (uint32, bool) {
+	const hopByHop, routing, fragment, authentication, destination = 0, 43, 44, 51, 60
+	field, header := uint64(6), uint64(40)
+	if in.tran {
+		field = 9
+	}
+	if at+field >= uint64(len(b)) {
+		return 0, false
+	}
+	if in.tran {
+		header = uint64(b[at]&15) * 4
+	}
+	next := uint32(b[at+field])
+	for at += header; next != in.k; {
+		unit, less := uint64(8), uint64(1)
+		switch next {
+		case hopByHop, routing, fragment, destination:
+			if in.tran {
+				return next, true
+			}
+		case authentication:
+			unit, less = 4, 2
+		default:
+			return next, true
+		}
+		if at+1 >= uint64(len(b)) {
+			return 0, false
+		}
+		next, at = uint32(b[at]), at+(uint64(b[at+1])+less)*unit
+	}
+	return next, true
 }
 
 // calculate is unsigned and of 32 bits. Division by zero fails.

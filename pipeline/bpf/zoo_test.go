@@ -72,6 +72,10 @@ func network() (list []struct {
 	add(0x86dd, v6(1, 2, 58, join([]byte{135, 0}, make([]byte, 22))))
 	add(0x86dd, v6(1, 2, 132, join(be16(7), be16(9), make([]byte, 20))))
 	add(0x86dd, v6(1, 2, 0, join([]byte{6, 0, 1, 4, 0, 0, 0, 0}, get)))
+	add(0x86dd, v6(1, 2, 0, join([]byte{60, 0, 1, 4, 0, 0, 0, 0}, []byte{43, 1}, make([]byte, 14), []byte{51, 0, 0, 0, 0, 0, 0, 0}, []byte{6, 4}, make([]byte, 22), get)))
+	add(0x86dd, v6(1, 2, 60, join([]byte{59, 0, 1, 4, 0, 0, 0, 0}, []byte("nothing"))))
+	add(0x0800, v4(1, 2, 51, 0, nil, join([]byte{6, 4}, make([]byte, 22), get)))
+	add(0x0800, v4(1, 2, 51, 0, []byte{1, 1, 1, 0}, join([]byte{17, 1}, make([]byte, 10), datagram(53, 53, nil))))
 	multicast := v6(1, 2, 17, datagram(546, 547, nil))
 	multicast[24] = 0xff
 	add(0x86dd, multicast)
@@ -191,12 +195,17 @@ func zoos() []zoo {
 		return join([]byte{0xff, 3, 0, 0x21}, b)
 	}
 	raw := func(six bool, b []byte) []byte { return b }
+	kind := 0 // of packet, to us or from us, and the number of an interface
 	return []zoo{
 		{"Ethernet", packet.LinkEthernet, true, cuts(ethernetFrames())},
 		{"SLL", packet.LinkSLL, false, wrap(func(typ int, b []byte) []byte {
-			return join(be16(0), be16(1), be16(6), make([]byte, 8), be16(typ), b)
+			kind++
+			return join(be16(kind%5), be16(1), be16(6), make([]byte, 8), be16(typ), b)
 		})},
-		{"SLL2", packet.LinkSLL2, false, wrap(func(typ int, b []byte) []byte { return join(be16(typ), make([]byte, 18), b) })},
+		{"SLL2", packet.LinkSLL2, false, wrap(func(typ int, b []byte) []byte {
+			kind++
+			return join(be16(typ), be16(0), be32(kind%3), be16(1), []byte{byte(kind % 5)}, make([]byte, 9), b)
+		})},
 		{"NULL", packet.LinkNull, false, ipOnly(null)},
 		{"raw", packet.LinkRaw, false, ipOnly(raw)},
 		{"IPv4", packet.LinkIPv4, false, ipOnly(raw)},

@@ -169,6 +169,37 @@ func TestEncapsulations(t *testing.T) {
 		{"VXLAN-GPE with NSH", ether, over4(17, udp(1, 4790, join([]byte{0x0c, 0, 0, 4}, be32(3<<8), nsh(3, inE)))), "vxlan-gpe:3" + pair + " nsh:9", "[]"},
 		{"VXLAN-GPE without a protocol", ether, over4(17, udp(1, 4790, vxlan(3, inE))), "vxlan-gpe:3" + pair, "[]"},
 		{"NSH", ether, eth(0x894f, nsh(1, in4)), "nsh:9", "[]"},
+		{"GRE over UDP", ether, over4(17, udp(1, 4754, join(be16(0x2000), be16(0x0800), be32(5), in4))), "gre:5" + pair, "[]"},
+		{"GRE over UDP with Ethernet", ether, over4(17, udp(1, 4754, join(be16(0), be16(0x6558), inE))), "gre:-1" + pair, "[]"},
+		{"EoIP", ether, over4(47, join(be16(0x2001), be16(0x6400), be16(len(inE)), []byte{7, 1}, inE)), "eoip:263" + pair, "[]"},
+		{"VXLAN without its flag, with a frame that proves itself", ether, over4(17, udp(1, 4789, join(make([]byte, 4), be32(42<<8), inE))), "vxlan:42" + pair, "[]"},
+		{"GTP-U with a frame", ether, over4(17, udp(1, 2152, gtp(0x34, []byte{0, 0, 0, 0x85, 1, 0, 9, 0}, inE))), "gtpu:77" + pair, "[]"},
+		{"GTP-U with a frame to an address like IPv6", ether, over4(17, udp(1, 2152, gtp(0x30, nil, join([]byte{0x60}, inE[1:])))), "gtpu:77" + pair, "[]"},
+		{"GTP version 0", ether, over4(17, udp(3386, 3386, join([]byte{0x1e, 255}, be16(len(in4)), be16(1), be16(9), make([]byte, 12), in4))), "gtpv0:9" + pair, "[]"},
+		{"CAPWAP with a frame", ether, over4(17, udp(9, 5247, capwap(0, 0, inE))), "capwap:-1" + pair, "[]"},
+		{"CAPWAP with 802.11", ether, over4(17, udp(9, 5247, capwap(0x100, 0, join(wifi(0x08, 1, nil), llc(0, 0, 0))))), "capwap:-1" + pair, "[]"},
+		{"CAPWAP with 802.11, frame control swapped", ether, over4(17, udp(5247, 9, capwap(0x100, 0, join(wifi(2, 0x88, be16(0)), llc(0, 0, 0))))), "capwap:-1" + pair, "[]"},
+		{"LISP", ether, over4(17, udp(9, 4341, join(be32(-0x7f000000), be32(1), in4))), "lisp:-1" + pair, "[]"},
+		{"LISP of an instance", ether, over4(17, udp(9, 4341, join(be32(0x08000000), be32(5<<8), in6))), "lisp:5" + pair, "[]"},
+		{"LISP with a frame", ether, over4(17, udp(9, 4341, join(be32(0x0c000003), be32(5<<8), inE))), "lisp:5" + pair, "[]"},
+		{"Mobile IP through translation", ether, over4(17, udp(434, 434, join([]byte{4, 4, 0, 0}, in4))), "mip:-1" + pair, "[]"},
+		{"TRILL with options", ether, eth(0x22f3, join(be16(0x0045), be16(1), be16(2), be32(0), eth(0x8100, vlanTag(9, 0x0800, in4)))), "trill:-1", "[9]"},
+		{"FabricPath", ether, eth(0x8903, join(be16(5<<6|32), inE)), "fabricpath:5", "[]"},
+		{"B.A.T.M.A.N.", ether, eth(0x4305, join([]byte{0x40, 15}, make([]byte, 8), inE)), "batman:-1", "[]"},
+		{"B.A.T.M.A.N. with four addresses", ether, eth(0x4305, join([]byte{0x42, 15}, make([]byte, 16), inE)), "batman:-1", "[]"},
+		{"B.A.T.M.A.N. of version 14", ether, eth(0x4305, join([]byte{3, 14}, make([]byte, 8), inE)), "batman:-1", "[]"},
+		{"HSR before a VLAN", ether, eth(0x892f, join(be32(0), be16(0x8100), vlanTag(2, 0x0800, in4))), "", "[2]"},
+		{"an R-TAG", ether, eth(0xf1c1, join(be32(7), be16(0x0800), in4)), "", "[]"},
+		{"Cisco's metadata", ether, eth(0x8909, join([]byte{1, 1, 0, 1}, be16(9), be16(0x0800), in4)), "", "[]"},
+		{"Cisco's metadata with two options", ether, eth(0x8909, join([]byte{1, 2}, make([]byte, 8), be16(0x86dd), in6)), "", "[]"},
+		{"Inter-Switch Link", ether, join([]byte{1, 0, 0x0c, 0, 0, 0}, testMACs[6:], be16(0), []byte{0xaa, 0xaa, 3}, make([]byte, 3), be16(5<<1), make([]byte, 4), inE, make([]byte, 8)), "", "[5]"},
+		{"LLC of a frame longer than 1500 bytes", ether, eth(0x8870, llc(0, 0, 0)), "", "[]"},
+		{"PPP with a bridged frame", packet.LinkPPP, join([]byte{0, 0x31, 0, 1}, inE), "", "[]"},
+		{"PPP with a bridged frame of a numbered network", packet.LinkPPP, join([]byte{0, 0x31, 0x40, 1}, be32(9), inE), "", "[]"},
+		{"PPP on several links", packet.LinkPPP, join([]byte{0, 0x3d, 0xc0, 0, 0, 1, 0x21}, in4), "", "[]"},
+		{"a record of Endace's cards", 197, join(make([]byte, 8), []byte{2, 4}, be16(18+len(inE)), be16(0), be16(len(inE)), be16(0), inE), "", "[]"},
+		{"a record of Endace's cards with an ATM frame", 197, join(make([]byte, 8), []byte{4, 4}, be16(20+len(in4)), be16(0), be16(4+len(in4)), be32(0x200), in4), "", "[]"},
+		{"a link of TZSP", 128, join([]byte{1, 0, 0, 1, 1}, inE), "tzsp:-1", "[]"},
 		{"EtherIP", ether, over4(97, join(be16(0x3000), inE)), "etherip:-1" + pair, "[]"},
 		{"backbone bridging", ether, eth(0x88a8, vlanTag(8, 0x88e7, join(be32(0x10000005), eth(0x8100, vlanTag(9, 0x0800, in4))))), "pbb:5", "[8 9]"},
 		{"VN-Tag between VLANs", ether, eth(0x8100, vlanTag(1, 0x8926, join(be32(0), be16(0x8100), vlanTag(2, 0x0800, in4)))), "", "[1 2]"},
@@ -294,6 +325,12 @@ func gtp(flags byte, opts, b []byte) []byte {
 	return join([]byte{flags, 255}, be16(len(opts)+len(b)), be32(77), opts, b)
 }
 
+// capwap is a CAPWAP header of 8 bytes, with flags as they lie in its first word and the
+// offset of a fragment in bytes.
+func capwap(flags, offset int, b []byte) []byte {
+	return join(be32(2<<19|1<<9|flags), be16(7), be16(offset), b)
+}
+
 func nsh(next byte, b []byte) []byte {
 	return join([]byte{0, 6, 1, next}, be32(9<<8|255), make([]byte, 16), b)
 }
@@ -372,6 +409,22 @@ func TestDispositions(t *testing.T) {
 		{"GTP-U signalling", ether, over4(17, udp(1, 2152, join([]byte{0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0}))), "udp"},
 		{"GTP-U with an extension of no length", ether, over4(17, udp(1, 2152, gtp(0x34, []byte{0, 0, 0, 0x85, 0, 0, 0, 0}, in4))), "udp"},
 		{"L2TP control", ether, over4(17, udp(1, 1701, join(be16(0xc802), be16(12), make([]byte, 8)))), "udp"},
+		{"noise at the port of GRE", ether, over4(17, udp(1, 4754, bytes.Repeat([]byte{0xa5}, 60))), "udp"},
+		{"what only looks like GRE over UDP", ether, over4(17, udp(1, 4754, join(be16(0), be16(0x0800), bytes.Repeat([]byte{0xa5}, 60)))), "udp"},
+		{"GRE over UDP with a keep-alive", ether, over4(17, udp(1, 4754, be32(0))), "udp"},
+		{"encrypted CAPWAP", ether, over4(17, udp(9, 5247, join([]byte{1, 0, 0, 0}, inE))), "udp"},
+		{"CAPWAP keep-alive", ether, over4(17, udp(9, 5247, capwap(8, 0, make([]byte, 20)))), "udp"},
+		{"a fragment of CAPWAP", ether, over4(17, udp(9, 5247, capwap(0x80, 0, inE))), "fragment_held"},
+		{"LISP of noise", ether, over4(17, udp(9, 4341, bytes.Repeat([]byte{0x45}, 60))), "udp"},
+		{"a registration of Mobile IP", ether, over4(17, udp(434, 434, join([]byte{1, 4, 0, 0}, make([]byte, 40)))), "udp"},
+		{"GTP version 0 of noise", ether, over4(17, udp(3386, 3386, join([]byte{0x1e, 255}, bytes.Repeat([]byte{0x45}, 60)))), "udp"},
+		{"charging of GTP version 0", ether, over4(17, udp(3386, 3386, join([]byte{0x0e, 255}, make([]byte, 60)))), "udp"},
+		{"routing of B.A.T.M.A.N.", ether, eth(0x4305, join([]byte{0, 15}, make([]byte, 22))), "non_ip"},
+		{"TRILL of another version", ether, eth(0x22f3, join([]byte{0x40}, make([]byte, 60))), "undecodable:trill_header"},
+		{"a bridged frame of token ring", packet.LinkPPP, join([]byte{0, 0x31, 0, 3}, inE), "non_ip"},
+		{"a part of a packet on several links", packet.LinkPPP, join([]byte{0, 0x3d, 0x80, 0, 0, 1, 0x21}, in4), "undecodable:ppp_multilink_part"},
+		{"a record of Endace's cards without a packet", 197, join(make([]byte, 8), []byte{27, 4}, make([]byte, 40)), "non_ip"},
+		{"a link of TZSP with noise", 128, make([]byte, 60), "non_ip"},
 		{"TZSP keep-alive", ether, over4(17, udp(1, 37008, []byte{1, 4, 0, 1, 1})), "udp"},
 		{"Teredo bubble", ether, over4(17, udp(1, 3544, ip6(client6, server6, 59, nil))), "other_ip"},
 		{"encrypted 802.11", packet.LinkWiFi, join(wifi(0x08, 0x41, nil), make([]byte, 40)), "undecodable:wifi_encrypted"},
@@ -503,7 +556,7 @@ func TestTunnelPorts(t *testing.T) {
 		{"a port of nobody", map[string][]uint16{"vxlan": {9999}}, 9998, DispUDP},
 		{"switched off", map[string][]uint16{"vxlan": {}}, 4789, DispUDP},
 		{"another tunnel's ports leave this one's", map[string][]uint16{"geneve": {4790}}, 4789, DispTCP},
-		{"a name of nobody", map[string][]uint16{"gre": {4789}}, 4789, DispTCP},
+		{"a name of a tunnel without ports", map[string][]uint16{"ipip": {4789}}, 4789, DispTCP},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d, slow := NewDecoder(Options{TunnelPorts: tt.ports}), NewDecoder(Options{TunnelPorts: tt.ports})

@@ -7,6 +7,9 @@ func stepEthernet(s *state, b []byte) (Proto, []byte, error) {
 	if len(b) < 14 {
 		return 0, nil, s.short()
 	}
+	if isISL(b) {
+		return protoISL, b, nil
+	}
 	s.setMACs(b)
 	return EtherType(binary.BigEndian.Uint16(b[12:])), b[14:], nil
 }
@@ -32,6 +35,10 @@ func (d *Decoder) isVLAN(p Proto) bool {
 // clause 3.2.6).
 const maxLength = 1500
 
+// typeLongLLC is the type of frames with LLC of more than 1500 bytes
+// (draft-ietf-isis-ext-eth-01).
+const typeLongLLC = 0x8870
+
 // lengths are the "EtherTypes" that are lengths of 802.3 frames.
 func lengths() []Proto {
 	l := make([]Proto, maxLength+1)
@@ -42,9 +49,10 @@ func lengths() []Proto {
 }
 
 // stepLLC reads an LLC header (IEEE 802.2), whose frame length is the number that
-// led here, and the SNAP header inside. A length of 0 means unknown.
+// led here, and the SNAP header inside. A length of 0 means unknown, as does the type
+// of frames that are longer than lengths can say.
 func stepLLC(s *state, b []byte) (Proto, []byte, error) {
-	if n := int(s.proto & 0xffff); n > 0 && n < len(b) {
+	if n := int(s.proto & 0xffff); n > 0 && n <= maxLength && n < len(b) {
 		b = b[:n]
 	}
 	switch {

@@ -33,6 +33,20 @@ func cut6(size, id int, next int, b []byte) (frags [][]byte) {
 	return frags
 }
 
+// cutCAPWAP puts b into CAPWAP datagrams of up to n bytes each, whose flags are those of
+// fragments beside what flags says.
+func cutCAPWAP(n, flags int, b []byte) (frags [][]byte) {
+	const fragment, last = 0x80, 0x40
+	for off := 0; off < len(b); off += n {
+		end, f := min(off+n, len(b)), flags|fragment
+		if end == len(b) {
+			f |= last
+		}
+		frags = append(frags, ip4(outerA, outerB, 17, udp(9, 5247, capwap(f, off, b[off:end]))))
+	}
+	return frags
+}
+
 func TestFragments(t *testing.T) {
 	payload := strings.Repeat("0123456789", 30)
 	tcp := tcpSeg(payload)
@@ -52,6 +66,8 @@ func TestFragments(t *testing.T) {
 		{"IPv6, an extension header in pieces", cut6(16, 5, 60, join([]byte{6, 3}, make([]byte, 30), tcp)), e(0x86dd), ""},
 		{"inside VXLAN", cut4(64, 5, 6, tcp), inVXLAN, "vxlan:7(192.0.2.1>192.0.2.2)"},
 		{"around VXLAN", cut4(128, 5, 17, mirror), e(0x0800), "vxlan:9(10.0.0.1>10.0.0.2)"},
+		{"of CAPWAP, a frame", cutCAPWAP(64, 0, eth(0x0800, ip4(clientIP, serverIP, 6, tcp))), e(0x0800), "capwap:-1(192.0.2.1>192.0.2.2)"},
+		{"of CAPWAP, 802.11 with its control swapped", cutCAPWAP(64, 0x100, join(wifi(1, 8, nil), []byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0}, ip4(clientIP, serverIP, 6, tcp))), e(0x0800), "capwap:-1(192.0.2.1>192.0.2.2)"},
 		{"around and inside VXLAN", cut4(64, 6, 17, udp(1, 4789, vxlan(9, eth(0x86dd, ip6(client6, server6, 6, tcp))))), inVXLAN, "vxlan:7(192.0.2.1>192.0.2.2) vxlan:9(10.0.0.1>10.0.0.2)"},
 	} {
 		for _, order := range []string{"in order", "reversed"} {

@@ -21,6 +21,11 @@ func FuzzDecode(f *testing.F) {
 		over4(47, join(be16(0x1000), be16(0x22eb), be32(1), []byte{0x20, 5, 1, 0x23}, be32(1), be32(0), inE)),
 		eth(0x8847, mplsLabel(16, 1, join(be32(0), inE))), eth(0x8864, pppoe(1, join(be16(0x21), in4))),
 		eth(0x88a8, vlanTag(1, 0x8100, vlanTag(2, 0x0800, in4))),
+		over4(17, udp(1, 5247, capwap(0x80, 0, inE[:32]))), over4(17, udp(1, 5247, capwap(0xc0, 32, inE[32:]))), over4(17, udp(1, 4754, teb[34:])),
+		over4(17, udp(1, 4341, join(be32(0x08000000), be32(5<<8), in4))), over4(17, udp(1, 3386, join([]byte{0x1e, 255}, make([]byte, 18), in4))),
+		over4(17, udp(1, 434, join([]byte{4, 4, 0, 0}, in4))), over4(47, join(be16(0x2001), be16(0x6400), be32(0), inE)),
+		eth(0x22f3, join(be16(0x45), make([]byte, 8), inE)), eth(0x4305, join([]byte{0x42, 15}, make([]byte, 16), inE)), eth(0x8909, join([]byte{1, 1}, make([]byte, 4), be16(0x0800), in4)),
+		eth(0x8864, pppoe(1, join([]byte{0, 0x3d, 0xc0, 0, 0, 1, 0x31, 0, 1}, inE))),
 		eth(0x86dd, ip6(client6, server6, 44, join([]byte{6, 0, 0, 1}, be32(9), tcp4[:24]))),
 		eth(0x0800, cut4(16, 9, 6, tcp4)[0]),
 	} {

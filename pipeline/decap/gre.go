@@ -6,9 +6,22 @@ import (
 	"recap/reader/packet"
 )
 
-// stepGRE reads a GRE header: RFC 2784 with key and sequence of RFC 2890, the
-// routing of RFC 1701, and version 1 as PPTP has it (RFC 2637, section 4.1).
+// stepGRE reads a GRE header, over IP or UDP (RFC 8086).
 func stepGRE(s *state, b []byte) (Proto, []byte, error) {
+	if !s.overUDP() {
+		return s.gre(b)
+	}
+	s.doubt(DispUDP)
+	next, rest, err := s.gre(b)
+	if err == DispOtherIP {
+		err = DispUDP
+	}
+	return next, rest, err
+}
+
+// gre reads RFC 2784 with key and sequence of RFC 2890, the routing of RFC 1701, and
+// version 1 as PPTP (RFC 2637, section 4.1) and EoIP have it.
+func (s *state) gre(b []byte) (Proto, []byte, error) {
 	if len(b) < 4 {
 		return 0, nil, s.short()
 	}
@@ -42,8 +55,12 @@ func stepGRE(s *state, b []byte) (Proto, []byte, error) {
 		if flags&ack != 0 {
 			n += 4
 		}
-		if n > len(b) || flags&key == 0 || typ != typePPP {
+		if n > len(b) || flags&key == 0 || typ != typePPP && typ != typeEoIP {
 			return 0, nil, s.short()
+		}
+		if typ == typeEoIP {
+			// Of the key, the second half is the tunnel's number, little-endian.
+			return protoEthernet, b[n:], s.tunnel("eoip", int64(binary.LittleEndian.Uint16(b[6:])), false)
 		}
 		// The key is payload length and call identifier; each side has its own.
 		if err := s.tunnel("pptp", id&0xffff, true); err != nil {
@@ -77,6 +94,7 @@ func stepGRE(s *state, b []byte) (Proto, []byte, error) {
 const (
 	typeTEB    = 0x6558 // transparent Ethernet bridging
 	typePPP    = 0x880b
+	typeEoIP   = 0x6400 // Ethernet over IP of MikroTik
 	typeERSPAN = 0x88be // types I and II
 	typeERSP3  = 0x22eb // type III
 	typeWCCP   = 0x883e

@@ -7,7 +7,7 @@ const mplsName = "mpls"
 // stepMPLS reads a label stack (RFC 3032, section 2.1): 20 bits of label, the
 // bottom-of-stack bit, and no word on what follows.
 func stepMPLS(s *state, b []byte) (Proto, []byte, error) {
-	overUDP := s.proto&^0xffff == spaceUDP
+	overUDP := s.overUDP()
 	if overUDP {
 		s.doubt(DispUDP)
 	}

@@ -22,3 +22,34 @@ func stepPPPFrame(s *state, b []byte) (Proto, []byte, error) {
 	}
 	return protoPPP, b, nil
 }
+
+// stepPPPBridged reads the header of a bridged frame (RFC 3518, section 4.2): flags with
+// the length of padding, the kind of frame, perhaps the number of a network.
+func stepPPPBridged(s *state, b []byte) (Proto, []byte, error) {
+	const hasNetwork, ethernet = 0x40, 1
+	if len(b) < 2 {
+		return 0, nil, s.short()
+	}
+	n := 2
+	if b[0]&hasNetwork != 0 {
+		n += 4
+	}
+	if b[1] != ethernet || n > len(b) {
+		return 0, nil, DispNonIP
+	}
+	return protoEthernet, b[n:], s.deeper()
+}
+
+// stepPPPMultilink reads the header of a packet on one of several links (RFC 1990,
+// section 3): whether it is the first and the last part, and 24 bits of sequence. Parts
+// of packets are not put together.
+func stepPPPMultilink(s *state, b []byte) (Proto, []byte, error) {
+	const whole = 0xc0 // first and last
+	if len(b) < 4 {
+		return 0, nil, s.short()
+	}
+	if b[0]&^0x3f != whole {
+		return 0, nil, dispMultilinkPart
+	}
+	return protoPPP, b[4:], s.deeper()
+}

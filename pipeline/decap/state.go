@@ -26,11 +26,13 @@ const (
 
 // Protos that no number space has.
 const (
-	protoPPP        = spaceOwn + iota // the protocol field of PPP, of one or two bytes
-	protoPPPFrame                     // PPP, perhaps with address and control before it
-	protoPseudowire                   // what MPLS carries that is not IP
-	protoERSPAN                       // type II
-	protoAMSDU                        // 802.11 frames behind each other
+	protoPPP         = spaceOwn + iota // the protocol field of PPP, of one or two bytes
+	protoPPPFrame                      // PPP, perhaps with address and control before it
+	protoPseudowire                    // what MPLS carries that is not IP
+	protoERSPAN                        // type II
+	protoAMSDU                         // 802.11 frames behind each other
+	protoCAPWAPFrame                   // an 802.11 frame, the bytes of its control perhaps swapped
+	protoISL                           // an Ethernet frame to a group address of ISL
 )
 
 // Link names what a packet of link type l starts with.
@@ -114,6 +116,7 @@ type state struct {
 	truncated    bool        // the capture cut the packet
 	lost         int         // bytes that the capture cut off the packet's end
 	wifiPad      bool        // 802.11 headers are padded
+	wifiSwapped  bool        // the next 802.11 header has its first two bytes swapped
 	now          int64       // capture clock
 	info         Info
 	macs         [12]byte // destination, source
@@ -131,7 +134,7 @@ func (s *state) reset() {
 	s.haveIP, s.v6, s.jumbo, s.guess = false, false, false, 0
 	s.sport, s.dport = 0, 0
 	s.geneves, s.ngeneve = nil, 0
-	s.wifiPad = false
+	s.wifiPad, s.wifiSwapped = false, false
 	s.macs, s.tunnels, s.vlans, s.pieces = [12]byte{}, s.tunnels[:0], s.vlans[:0], s.pieces[:0]
 }
 
@@ -144,6 +147,12 @@ func (s *state) doubt(disp Disposition) {
 	if s.guess == 0 {
 		s.guess = disp
 	}
+}
+
+// overUDP reports whether the step reads what a UDP port led to.
+func (s *state) overUDP() bool {
+	space := s.proto &^ 0xffff
+	return space == spaceUDP || space == spaceUDPSource
 }
 
 // deeper counts one more encapsulation.

@@ -46,6 +46,22 @@ func (s *Segment) timestamp(opts []byte) {
 	}
 }
 
+// TSEcr returns the timestamp of the peer that s echoes, where HasTS and it is an
+// acknowledgement (RFC 7323, section 3.2).
+func (s *Segment) TSEcr() uint32 {
+	for opts := s.TCP[20:s.HeaderLen]; len(opts) >= 10; {
+		switch {
+		case opts[0] == 1: // no operation
+			opts = opts[1:]
+		case opts[0] == 8 && opts[1] == 10:
+			return binary.BigEndian.Uint32(opts[6:])
+		default: // its length was looked at when HasTS was found
+			opts = opts[opts[1]:]
+		}
+	}
+	return 0
+}
+
 // setMACs notes the addresses at the start of an Ethernet header.
 func (s *Segment) setMACs(b []byte) {
 	s.DstMAC, s.SrcMAC = [6]byte(b[:6]), [6]byte(b[6:12])

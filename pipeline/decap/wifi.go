@@ -100,9 +100,13 @@ func stepWiFi(s *state, b []byte) (Proto, []byte, error) {
 		toDS, fromDS, moreFragments, protected, order = 1, 2, 4, 0x40, 0x80
 		qos, noData                                   = 0x80, 0x40
 	)
-	kind, flags := b[0]&0x0c, b[1]
+	fc, flags := b[0], b[1]
+	if s.wifiSwapped {
+		fc, flags = flags, fc
+		s.wifiSwapped = false
+	}
 	switch {
-	case kind != 8 || b[0]&3 != 0 || b[0]&noData != 0:
+	case fc&0x0c != 8 || fc&3 != 0 || fc&noData != 0:
 		return 0, nil, DispNonIP // management, control, no data
 	case flags&protected != 0:
 		return 0, nil, dispWiFiEncrypted
@@ -112,7 +116,7 @@ func stepWiFi(s *state, b []byte) (Proto, []byte, error) {
 	if flags&(toDS|fromDS) == toDS|fromDS {
 		n += 6
 	}
-	if b[0]&qos != 0 {
+	if fc&qos != 0 {
 		if len(b) < n+2 {
 			return 0, nil, s.short()
 		}

@@ -1,5 +1,5 @@
 // Package erf reads the Extensible Record Format of Endace's DAG cards: Ethernet,
-// HDLC and IP records with extension headers, also the coloured and
+// HDLC, IP and AAL5 records with extension headers, also the coloured and
 // multi-channel kinds.
 //
 // Sources: Endace, "ERF types reference guide" (EDM11-01); LINKTYPE_ERF of the
@@ -46,11 +46,18 @@ const (
 	linkNoPacket = packet.LinkType(0xffff)
 )
 
+// linkATM is a frame of ATM adaptation layer 5 without the header of a cell.
+const linkATM packet.LinkType = 100
+
+// cellHeader is the length of the header of ATM cells, without its check, that stands
+// before a frame of AAL5 and counts as a part of it.
+const cellHeader = 4
+
 // kinds by record type. Ethernet has two bytes of offset and padding before
 // the frame, multi-channel records four of channel.
 var kinds = [128]kind{
 	1: {"HDLC_POS", 0, linkHDLC}, 2: {"ETH", 2, packet.LinkEthernet},
-	5: {"MC_HDLC", 4, linkHDLC}, 10: {"COLOR_HDLC_POS", 0, linkHDLC}, 11: {"COLOR_ETH", 2, packet.LinkEthernet},
+	4: {"AAL5", 0, linkATM}, 9: {"MC_AAL5", 4, linkATM}, 5: {"MC_HDLC", 4, linkHDLC}, 10: {"COLOR_HDLC_POS", 0, linkHDLC}, 11: {"COLOR_ETH", 2, packet.LinkEthernet},
 	13: {"IP_COUNTER", 0, linkNoPacket}, 14: {"TCP_FLOW_COUNTER", 0, linkNoPacket},
 	15: {"DSM_COLOR_HDLC_POS", 0, linkHDLC}, 16: {"DSM_COLOR_ETH", 2, packet.LinkEthernet},
 	17: {"COLOR_MC_HDLC_POS", 4, linkHDLC}, 19: {"COLOR_HASH_POS", 0, linkHDLC},
@@ -182,6 +189,9 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 	}
 	data := b[start:]
 	data = data[:min(len(data), wire):min(len(data), wire)]
+	if k.link == linkATM {
+		data, wire = data[min(len(data), cellHeader):], max(0, wire-cellHeader)
+	}
 	if b[9]&0x10 != 0 {
 		l.in.AddAnomaly("receive_error")
 	}

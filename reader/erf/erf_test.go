@@ -50,6 +50,12 @@ func record(p pcaptest.Packet, typ byte, ext int) []byte {
 	case 1, 10, 15, 19:
 		data = append([]byte{0xff, 3, 0, 0x21}, data[14:]...)
 		length -= 10
+	case 4, 9:
+		if typ == 9 {
+			sub = make([]byte, 4)
+		}
+		data = append([]byte{0, 0, 2, 0, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0}, data[14:]...)
+		length -= 2
 	case 22, 23:
 		data = data[14:]
 		length -= 14
@@ -87,6 +93,7 @@ func TestConformance(t *testing.T) {
 		{"coloured Ethernet", build(t, talk, 16, 0)},
 		{"PPP over HDLC", build(t, talk, 1, 0)},
 		{"IPv4", build(t, talk, 22, 0)},
+		{"ATM", build(t, talk, 4, 1)},
 		{"with zero padding", append(build(t, talk, 2, 0), make([]byte, 500)...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, erf.Format, tt.file) })
@@ -103,6 +110,7 @@ func TestTypes(t *testing.T) {
 		{2, 0, 1}, {2, 1, 1}, {2, 3, 1}, {11, 0, 1}, {16, 0, 1}, {20, 2, 1},
 		{1, 0, packet.LinkPPP}, {5, 0, packet.LinkCHDLC}, {10, 0, packet.LinkPPP}, {15, 1, packet.LinkPPP},
 		{17, 0, packet.LinkCHDLC}, {19, 0, packet.LinkPPP}, {22, 0, packet.LinkIPv4}, {23, 0, packet.LinkIPv6},
+		{4, 0, 100}, {4, 1, 100}, {9, 0, 100},
 	} {
 		res := sourcetest.Read(erf.Format, bytes.NewReader(build(t, talk, tt.typ, tt.ext)), sourcetest.Options{})
 		if len(res.Packets) != len(plain.Packets) || res.Input.DamageCount > 0 {
@@ -172,10 +180,14 @@ func TestAgainstWireshark(t *testing.T) {
 		sourcetest.Tshark(t, erf.Format, build(t, talk, typ, 2))
 	}
 	sourcetest.Tshark(t, erf.Format, build(t, talk, 2, 0))
+	for _, typ := range []byte{4, 9} { // tshark shows the header of the cell too
+		sourcetest.TsharkTail(t, erf.Format, build(t, talk, typ, 0))
+		sourcetest.TsharkTail(t, erf.Format, build(t, talk, typ, 1))
+	}
 }
 
 func FuzzERF(f *testing.F) {
-	for _, typ := range []byte{1, 2, 5, 16, 22} {
+	for _, typ := range []byte{1, 2, 4, 5, 9, 16, 22} {
 		f.Add(build(f, talk, typ, 0), uint16(100))
 		f.Add(build(f, talk, typ, 2), uint16(1))
 	}
