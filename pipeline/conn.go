@@ -35,8 +35,9 @@ type conn struct {
 	sibling      *conn // next with the same addresses and ports
 	company      *company
 	strangers    []*conn
+	proven       []*conn // those that were found to show the same; see agrees
 	waiting      waitlist
-	rests        *[maxRests]rest // a ring; see late.go
+	rests        []rest // a ring; see late.go
 	nrests       int
 	expect       turn // where the next copy is looked for first
 	waitingBytes int64
@@ -48,6 +49,7 @@ type conn struct {
 	seenAt       []place
 	taps         []tap
 	given        []given
+	ranges       [2]stretch // by side; see vantage_told.go
 	shown        []shown
 	nshown       int
 	began        int64 // clock at the first packet
@@ -125,14 +127,11 @@ func (c *conn) reason() app.EndReason {
 const connCost = 2560
 
 func (c *conn) memory() int64 {
-	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + int64(len(c.given)+len(c.shown))*givenCost + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
+	n := int64(connCost) + int64(len(c.outer)) + c.waitingBytes + int64(cap(c.rests))*restCost + int64(len(c.given))*givenCost + int64(len(c.shown))*shownCost + c.streams.bytes + c.tcp.Buffered() + int64(cap(c.detect[0].buf)+cap(c.detect[1].buf))
 	for i := range c.detect {
 		if f := c.detect[i].frames; f != nil {
 			n += f.Memory()
 		}
-	}
-	if c.rests != nil {
-		n += restsCost
 	}
 	if c.parser != nil {
 		n += c.parser.Memory()

@@ -78,3 +78,31 @@ func TestMethodAlone(t *testing.T) {
 		})
 	}
 }
+
+// What proxies and scanners put before the first request, in the same segment, hides
+// neither the request nor its answer.
+func TestBeforeTheFirstRequest(t *testing.T) {
+	const ask, answer = "10.0.0.1:4000 > 10.0.0.2:80 ", "10.0.0.2:80 > 10.0.0.1:4000 "
+	const get = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+	const junk = "complete GET /a 204 junk_before_request"
+	for _, tt := range []struct{ name, before, want string }{
+		{"a header of the PROXY protocol", "PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n", junk},
+		{"one of its second version", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x03\xe8\x00\x50", junk},
+		{"NUL", "\x00\x00", junk},
+		{"a blank line", " \r\n", junk},
+		{"a blank", " ", junk},
+		{"line ends", "\r\n\n", "complete GET /a 204 "},
+		{"a message of another protocol that carries it", "REQMOD icap://10.0.0.2/x ICAP/1.0\r\nEncapsulated: req-hdr=0\r\n\r\n", "response_only   204 "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := extract(t, pcaptest.Build(t, fmt.Sprintf("handshake\n%s%q\n%s%q\n", ask, tt.before+get, answer, "HTTP/1.1 204 No Content\r\n\r\n")), full, 0)
+			var got []string
+			for _, p := range f.pairs {
+				got = append(got, fmt.Sprintf("%s %s %s %d %s", p.State, p.Request.Method, p.Request.Target, p.Response.Status, strings.Join(p.Anomalies.Append(nil), " ")))
+			}
+			if g := strings.Join(got, "; "); g != tt.want {
+				t.Errorf("pairs are %q, want %q:\n%s", g, tt.want, f)
+			}
+		})
+	}
+}

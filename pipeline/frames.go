@@ -86,9 +86,12 @@ func (c *conn) join(last bool) {
 		d := &c.detect[side]
 		mid[side] = c.joined(side)
 		if len(d.buf) > 0 && http2.MayAnswer(d.buf) {
-			client, found = 1-side, found+1
-			// Without the client's preface, it need not be the first that the server sent.
+			// Without the client's preface, it need not be the first that the server sent,
+			// nor sent by the server.
 			mid[side] = !c.tcp.Halves[side].SYN() && !c.tcp.Halves[1-side].SYN()
+			if found++; !mid[side] || !c.portsTell() {
+				client = 1 - side
+			}
 		}
 		if f := d.frames; f != nil && f.Found() {
 			found++
@@ -105,6 +108,14 @@ func (c *conn) join(last bool) {
 		c.speakHTTP2(client, mid)
 	}
 }
+
+// portsTell reports whether one end only has a port that servers have.
+func (c *conn) portsTell() bool {
+	return (c.key.LoPort < wellKnown) != (c.key.HiPort < wellKnown)
+}
+
+// wellKnown is the first port that a program needs no privilege for.
+const wellKnown = 1024
 
 // joinLast decides on frames that nothing will follow.
 func (c *conn) joinLast() {

@@ -78,6 +78,7 @@ type PortCount struct {
 	Pairs       int64
 	Packets     int64
 	Wire        int64
+	First       int64 // number of the first packet
 }
 
 // A Talker is a host and what it sent and received.
@@ -247,7 +248,7 @@ func (h *frameHealth) noSegment(p *packet.Packet, disp decap.Disposition, dec *d
 		port := min(in.SrcPort, in.DstPort)
 		c := h.udp[port]
 		if c == nil {
-			c = &PortCount{Port: port, Protocols: []string{"udp"}}
+			c = &PortCount{Port: port, Protocols: []string{"udp"}, First: p.Number}
 			h.udp[port] = c
 		}
 		c.Packets++
@@ -359,7 +360,7 @@ func (h *flowHealth) flow(f *exchange.Flow) {
 	c.Payload += payload
 	port := h.ports[f.Conn.Server.Port]
 	if port == nil {
-		port = &PortCount{Port: f.Conn.Server.Port}
+		port = &PortCount{Port: f.Conn.Server.Port, First: f.FirstPacket}
 		h.ports[f.Conn.Server.Port] = port
 	}
 	if len(port.Protocols) < 8 && !slices.Contains(port.Protocols, f.Protocol) {
@@ -369,6 +370,7 @@ func (h *flowHealth) flow(f *exchange.Flow) {
 	port.Pairs += f.Pairs
 	port.Packets += packets
 	port.Wire += wire
+	port.First = min(port.First, f.FirstPacket)
 	h.talkers.add(f.Conn.Client.IP, packets, wire)
 	h.talkers.add(f.Conn.Server.IP, packets, wire)
 }

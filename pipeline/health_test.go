@@ -111,8 +111,8 @@ func TestHealth(t *testing.T) {
 			},
 			[]any{
 				[]ProtocolCount{{"udp", 0, 1, 542, 0}, {"http/1", 1, 4, 4*54 + 28, 28}, {"ssh", 1, 1, 75, 21}},
-				[]PortCount{{80, []string{"http/1"}, 1, 1, 4, 244}, {22, []string{"ssh"}, 1, 0, 1, 75}},
-				[]PortCount{{53, []string{"udp"}, 0, 0, 1, 542}},
+				[]PortCount{{80, []string{"http/1"}, 1, 1, 4, 244, 1}, {22, []string{"ssh"}, 1, 0, 1, 75, 6}},
+				[]PortCount{{53, []string{"udp"}, 0, 0, 1, 542, 5}},
 				int64(4), true, "10.0.0.3", int64(617),
 			}},
 	} {

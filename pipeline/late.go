@@ -17,9 +17,11 @@ import (
 const (
 	restTime   = second
 	restBodies = 32 << 20
-	// maxRests is of how many pairs a connection remembers where they lie.
-	maxRests  = 8
-	restsCost = maxRests * 64
+	// maxRests is among how many pairs of a connection the one is looked for that a conflict
+	// is about, and maxToldRests the one that another tap shows too.
+	maxRests     = 8
+	maxToldRests = 64
+	restCost     = 64
 )
 
 // A rest is where a pair lies that was completed.
@@ -31,11 +33,20 @@ type rest struct {
 	known      bool // the pair has the anomaly
 }
 
-// A late is something that was found out about a completed pair.
+// A late is something that was found out about a completed pair: that its bytes came again
+// and differ, or that another tap shows it too.
 type late struct {
-	pair      *exchange.Pair
-	completed int64 // of the pair
-	number    int64 // of the packet that shows it
+	pair      *exchange.Pair // nil where conn and ordinal name it
+	conn      *exchange.Conn
+	ordinal   int32
+	completed int64              // of the pair
+	number    int64              // of the packet that shows it
+	vantages  []exchange.Vantage // nil for a conflict
+	spot      spot               // of the copy that they show
+}
+
+func (l *late) isAbout(p *exchange.Pair) bool {
+	return l.pair == p || l.pair == nil && l.conn == p.Conn && l.ordinal == p.Ordinal
 }
 
 // lies remembers where p lies, which is being given out.
@@ -44,10 +55,17 @@ func (c *conn) lies(p *exchange.Pair) {
 	if _, ok := c.parser.(*http1.Conn); !ok || w.opt.prompt {
 		return
 	}
-	if c.rests == nil {
-		c.rests = new([maxRests]rest)
+	most := maxToldRests
+	if w.opt.counting {
+		most = maxRests
 	}
-	r := &c.rests[c.nrests%maxRests]
+	if len(c.rests) < most {
+		if c.rests == nil {
+			c.rests = make([]rest, 0, maxRests)
+		}
+		c.rests = append(c.rests, rest{})
+	}
+	r := &c.rests[c.nrests%most]
 	c.nrests++
 	r.pair, r.number = p, w.now.Number
 	if w.opt.counting {
@@ -75,7 +93,7 @@ func (c *conn) Conflict(side int, offset int64) bool {
 		}
 	}
 	for i := range min(c.nrests, maxRests) {
-		r := &c.rests[(c.nrests-1-i)%maxRests]
+		r := &c.rests[(c.nrests-1-i)%len(c.rests)]
 		if mayHold(r.begins[d], offset) {
 			c.contradict(r)
 			break
@@ -100,7 +118,7 @@ func messageOf(p *exchange.Pair, d exchange.Dir) *exchange.Message {
 // contradict adds to the pair of r that its bytes came again and differ, if it still rests.
 func (c *conn) contradict(r *rest) {
 	w := c.part.w
-	if r.known || w.hist.Now()-r.cum > w.hist.Horizon || c.clock-r.clock > restTime {
+	if r.known || !c.stillRests(r.cum, r.clock, restTime) {
 		return
 	}
 	r.known = true
@@ -110,7 +128,26 @@ func (c *conn) contradict(r *rest) {
 		}
 		return
 	}
-	w.res.late = append(w.res.late, late{r.pair, r.number, w.now.Number})
+	w.res.late = append(w.res.late, late{pair: r.pair, completed: r.number, number: w.now.Number})
+}
+
+// stillRests reports whether what was completed when so many bytes were captured, at that
+// time of the capture clock, rests still and is not older than time.
+func (c *conn) stillRests(cum, clock, time int64) bool {
+	w := c.part.w
+	return w.hist.Now()-cum <= w.hist.Horizon && c.clock-clock <= time
+}
+
+// addVantage tells a pair that d has given out, and that l names, that c shows it too, at s.
+// A pair that rests no more does not learn it; the row of d has it.
+func (c *conn) addVantage(d *conn, l late, p *exchange.Pair, s *spot, cum, clock int64) {
+	w := c.part.w
+	if w.opt.prompt || w.opt.counting || !c.stillRests(cum, clock, vantageTime) {
+		return
+	}
+	l.conn, l.number, l.spot = d.info, w.now.Number, *s
+	l.vantages = c.addTo(nil, p.Vantages, 0)
+	w.res.late = append(w.res.late, l)
 }
 
 // resting are pairs that were completed and not given out yet, oldest first.
@@ -151,7 +188,14 @@ func (r *resting) learn(l late) bool {
 	if !ok || r.upTo(l.number)-at > restBodies {
 		return false
 	}
-	addClash(p)
+	if l.vantages == nil {
+		addClash(p)
+	}
+	said := timesOf(p)
+	for _, v := range l.vantages {
+		v.DelayNS += said.delay(&l.spot)
+		p.Vantages = append(p.Vantages, v)
+	}
 	return true
 }
 
@@ -167,7 +211,7 @@ func (r *resting) find(l late) (at int64, p *exchange.Pair, ok bool) {
 		x := &r.list[i]
 		k, _ := slices.BinarySearchFunc(x.b.Pairs, l.completed, completedAt)
 		for ; k < len(x.b.Pairs) && x.b.Pairs[k].Completed == l.completed; k++ {
-			if p := x.b.Pairs[k]; p == l.pair {
+			if p := x.b.Pairs[k]; l.isAbout(p) {
 				return x.bodiesBefore(k), p, true
 			}
 		}
@@ -205,7 +249,7 @@ func (r *resting) ripe(w *work, horizon int64, prompt bool) *exchange.Batch {
 		return nil
 	}
 	x := &r.list[0]
-	if !prompt && !w.end && w.cum-x.cum <= horizon && w.clock-x.clock <= restTime && r.bodies-x.before-x.bodies <= restBodies {
+	if !prompt && !w.end && w.cum-x.cum <= horizon && w.clock-x.clock <= max(restTime, vantageTime) && r.bodies-x.before-x.bodies <= restBodies {
 		return nil
 	}
 	b := x.b

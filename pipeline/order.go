@@ -42,7 +42,7 @@ func (o *order) run(in <-chan *work, fail func()) {
 		}
 		o.resting.add(w, b)
 		for _, l := range o.late {
-			if o.resting.learn(l) {
+			if o.resting.learn(l) && l.vantages == nil {
 				o.learnt++
 			}
 		}

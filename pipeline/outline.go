@@ -35,6 +35,15 @@ func outlineOf(p *exchange.Pair, seed maphash.Seed) outline {
 	}
 }
 
+// outlineOfHeads returns the outline of p without sums of its bodies.
+func outlineOfHeads(p *exchange.Pair, seed maphash.Seed) outline {
+	o := outline{state: p.State}
+	for i, m := range [...]*exchange.Message{&p.Request.Message, &p.Response.Message} {
+		o.messages[i] = messageOutline{present: m.Present, cut: cutInHead(m), length: len(m.Head), head: maphash.Bytes(seed, m.Head), size: m.BodySize, gaps: m.Gaps}
+	}
+	return o
+}
+
 func outlineOfMessage(m *exchange.Message, seed maphash.Seed) messageOutline {
 	o := messageOutline{
 		present: m.Present, coded: m.ContentEncoding != "", cut: cutInHead(m),

@@ -120,6 +120,9 @@ func (c *conn) verdict(d *detector, side int, b []byte) (asks bool, v http1.Verd
 		}
 		return false, http1.No
 	}
+	if http1.IsJunk(d.buf) { // such as a keep-alive probe, in a segment of its own
+		return false, http1.No
+	}
 	switch http1.DetectResponse(b) {
 	case http1.Yes:
 		return false, http1.Yes
@@ -131,6 +134,9 @@ func (c *conn) verdict(d *detector, side int, b []byte) (asks bool, v http1.Verd
 		return true, http1.Yes
 	case http1.More:
 		v = http1.More
+	}
+	if v == http1.No && http1.BehindPreamble(b) {
+		return true, http1.Yes
 	}
 	return false, v
 }

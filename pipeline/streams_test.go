@@ -85,6 +85,15 @@ func twice(text string) string {
 	return b.String()
 }
 
+// call and answered are the heads of an exchange of gRPC-Web, the second without its end.
+func call(form string, length int) string {
+	return fmt.Sprintf(`"POST /shop.Cart/Add HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/grpc-web%s+proto\r\nContent-Length: %d\r\n\r\n`, form, length)
+}
+
+func answered(form string) string {
+	return fmt.Sprintf(`"HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web%s+proto\r\nTransfer-Encoding: chunked\r\n`, form)
+}
+
 func TestMessagesOfStreams(t *testing.T) {
 	events := `"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n`
 	get := `"GET /events HTTP/1.1\r\nHost: shop.example\r\n\r\n"`
@@ -107,6 +116,17 @@ func TestMessagesOfStreams(t *testing.T) {
 		{"events seen by two taps",
 			twice(client + get + "\n" + server + events + `9\r\ndata: a\n\n\r\n"` + "\n" + server + `"9\r\ndata: b\n\n\r\n0\r\n\r\n"`),
 			"1 0 < message \"a\"\n1 1 < message \"b\"\n"},
+		{"gRPC-Web over HTTP/1.1",
+			"handshake\n" + client + call("", 6) + `\x00\x00\x00\x00\x01q"` + "\n" + server + answered("") +
+				`\r\n5\r\n\x00\x00\x00\x00\x02\r\n"` + "\n" + server + `"2\r\nok\r\n8\r\n\x80\x00\x00\x00\x03s:0\r\n0\r\n\r\n"`,
+			"1 0 > message \"q\"\n1 1 < message \"ok\"\n1 2 < trailers \"s:0\"\n"},
+		{"gRPC-Web in base64",
+			"handshake\n" + client + call("-text", 8) + `AAAAAAFx"` + "\n" + server + answered("-text") +
+				`\r\nc\r\nAAAAAAJvaw==\r\n"` + "\n" + server + `"c\r\ngAAAAANzOjA=\r\n0\r\n\r\n"`,
+			"1 0 > message \"q\"\n1 1 < message \"ok\"\n1 2 < trailers \"s:0\"\n"},
+		{"gRPC-Web whose answer is cut",
+			"handshake\n" + client + call("", 6) + `\x00\x00\x00\x00\x01q"` + "\n" + server + answered("") + `\r\n7\r\n\x00\x00\x00\x00\x09ok\r\n" close`,
+			"1 0 > message \"q\"\n1 1 < message \"ok\" partial\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			capture := pcaptest.Build(t, tt.text)

@@ -59,16 +59,21 @@ func (p *partition) meet(c *conn) {
 		return
 	}
 	k := tuple(c.key)
-	c.sibling = p.tuples[k]
+	first := p.tuples[k]
+	if first != nil && first.company != nil && first.company.size >= maxCompany {
+		return // c stays alone
+	}
+	c.sibling = first
 	p.tuples[k] = c
-	if c.sibling == nil {
+	if first == nil {
 		return
 	}
-	if c.sibling.company == nil {
-		c.sibling.company = new(company)
+	if first.company == nil {
+		first.company = &company{size: 1}
 	}
-	c.company = c.sibling.company
+	c.company = first.company
 	c.company.newest = c
+	c.company.size++
 }
 
 // newest returns the newest of the connections with the addresses and ports of c, nil
@@ -82,7 +87,14 @@ func (c *conn) newest() *conn {
 
 // A company is the connections with the same addresses and ports, linked by
 // conn.sibling. One that was alone all the time has none.
-type company struct{ newest *conn }
+type company struct {
+	newest *conn
+	size   int
+}
+
+// maxCompany bounds it: each compares itself with all others. Taps are few; a capture in
+// which very many tenants have the same addresses and ports is made to be slow.
+const maxCompany = 256
 
 // part takes c out of them again.
 func (p *partition) part(c *conn) {
@@ -98,11 +110,13 @@ func (p *partition) part(c *conn) {
 		}
 		if c.company != nil {
 			c.company.newest = c.sibling
+			c.company.size--
 		}
 	} else {
 		for d := p.tuples[k]; d != nil; d = d.sibling {
 			if d.sibling == c {
 				d.sibling = c.sibling
+				c.company.size--
 				break
 			}
 		}
@@ -156,7 +170,7 @@ func (c *conn) holes(at packet.Pos) {
 // fill puts bytes that d has into the first hole of c. It reports whether it had any.
 func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
 	const most = 64 << 10
-	if c.retired {
+	if c.retired || c.tcp.Halves[side].Packets == 0 { // shows one direction only
 		return false
 	}
 	h := &c.part.w.hist
@@ -169,12 +183,7 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
 		if len(b) == 0 {
 			break
 		}
-		// The bytes in front of the hole, or behind it, must be the same at both, and
-		// none may differ.
-		const enough = 16
-		whole, behind := int64(len(b)) == n, seq+uint32(n)
-		if !c.tcp.Same(&d.tcp, h, side, seq, enough) && !(whole && c.tcp.SameBehind(&d.tcp, h, side, behind, enough)) ||
-			!c.tcp.SameBehind(&d.tcp, h, side, behind, 0) {
+		if !c.agrees(d, side, seq, n) {
 			break
 		}
 		c.tcp.Fill(&c.part.env, &d.tcp, side, seq, b, at, c)
@@ -183,11 +192,63 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
 	return moved
 }
 
+// agrees reports whether c and d hold the same bytes around a hole of n bytes in c: some
+// must be the same, and none may differ. Once they are known to be one conversation, fewer
+// will do.
+func (c *conn) agrees(d *conn, side int, seq uint32, n int64) bool {
+	const reach = 256
+	h, enough := &c.part.w.hist, int64(64)
+	if c.tcp.SharesPacket(&d.tcp) {
+		enough = 16
+	}
+	same, differ := c.tcp.Agree(&d.tcp, h, side, seq-reach, reach)
+	if !differ {
+		var behind int64
+		behind, differ = c.tcp.Agree(&d.tcp, h, side, seq+uint32(n), reach)
+		same += behind
+	}
+	i := slices.Index(c.proven, d)
+	switch {
+	case differ && i >= 0:
+		c.proven = slices.Delete(c.proven, i, i+1)
+	case !differ && i < 0 && same >= enough && c.nowhereDiffers(d):
+		if len(c.proven) < maxPlaces {
+			c.proven = append(c.proven, d)
+		}
+		return true
+	}
+	return !differ && i >= 0
+}
+
+// nowhereDiffers reports whether all that c and d hold of late is the same: two tenants
+// may say the same for a while.
+func (c *conn) nowhereDiffers(d *conn) bool {
+	const reach = 1 << 20
+	for side := range c.tcp.Halves {
+		from := max(0, c.tcp.Halves[side].Offset()-reach)
+		if _, differ := c.tcp.Agree(&d.tcp, &c.part.w.hist, side, c.tcp.Seq(side, from), 2*reach); differ {
+			return false
+		}
+	}
+	return true
+}
+
+// Missing implements tcp.Handler: another tap may have what c is about to give up.
+func (c *conn) Missing(side int) (found bool) {
+	if c.company == nil || !c.tcp.Waits(side) {
+		return false
+	}
+	for d := c.newest(); d != nil && !found; d = d.sibling {
+		found = c.kin(d) && c.fill(d, side, c.part.w.now)
+	}
+	return found
+}
+
 // holdPair keeps p back while another tap may still bring its copy. It reports
 // whether it does, or has found the copy already.
 func (c *conn) holdPair(p *exchange.Pair) bool {
 	messages, early := c.streams.messagesOf(p.ID)
-	kin := p.State != exchange.Complete && !goesOn(p) && c.young() // another tap's first packet may still come
+	kin := p.State != exchange.Complete && !goesOn(p) && c.part.tunnelled && c.young() // another tap's first packet may still come
 	if c.company == nil && !kin {
 		c.remember(p)
 		c.alone(p, nil)
@@ -203,7 +264,7 @@ func (c *conn) holdPair(p *exchange.Pair) bool {
 			continue
 		}
 		kin = true
-		if c.repeats(d, p, &s.spot) || d.shows(p, &s.spot) {
+		if c.repeats(d, p, &s.spot) || d.shows(c, p, &s.spot) || c.retells(d, p, &s.spot) {
 			c.copies++
 			c.part.w.recycle(p)
 			return true
@@ -280,7 +341,7 @@ func (o *waiting) join(w *waiting) {
 	o.leave()
 	o.open = false
 	d.pairs, d.copies = d.pairs-1, d.copies+1
-	w.adopt(&candidate{c: d, spot: o.spot})
+	w.adopt(&candidate{c: d, pair: o.pair, spot: o.spot})
 	if o.pair != nil {
 		d.part.w.recycle(o.pair)
 		o.pair = nil
@@ -390,8 +451,7 @@ func (w *waiting) set(s *candidate, messages []*exchange.StreamMessage) {
 func (w *waiting) replace(s *candidate, messages []*exchange.StreamMessage) {
 	c, d := s.c, w.c
 	if old := w.pair; old != nil {
-		s.pair.Vantages = append(s.pair.Vantages, old.Vantages...)
-		s.pair.Vantages = append(s.pair.Vantages, d.vantage(s.spot.delay(&w.spot)))
+		s.pair.Vantages = d.addTo(s.pair.Vantages, old.Vantages, s.spot.delay(&w.spot))
 		d.part.w.recycle(old)
 	}
 	c.tapped(d, s.spot.delay(&w.spot))
@@ -423,7 +483,11 @@ func (w *waiting) adopt(s *candidate) {
 	w.by = append(w.by, s.c)
 	delay := w.spot.delay(&s.spot)
 	if w.pair != nil {
-		w.pair.Vantages = append(w.pair.Vantages, s.c.vantage(delay))
+		var more []exchange.Vantage
+		if s.pair != nil {
+			more = s.pair.Vantages
+		}
+		w.pair.Vantages = s.c.addTo(w.pair.Vantages, more, delay)
 	}
 	w.c.tapped(s.c, delay)
 }
@@ -447,6 +511,17 @@ func (c *conn) tapped(d *conn, delay int64) {
 func (c *conn) vantage(delay int64) exchange.Vantage {
 	c.describe()
 	return exchange.Vantage{Tunnels: c.info.Tunnels, VLANs: c.info.VLANs, Interface: c.info.Interface, DelayNS: delay}
+}
+
+// addTo adds c to the vantages of a pair of which it shows a copy, so many nanoseconds
+// later, with those of the copy.
+func (c *conn) addTo(list, more []exchange.Vantage, delay int64) []exchange.Vantage {
+	list = append(list, c.vantage(delay))
+	for _, v := range more {
+		v.DelayNS += delay
+		list = append(list, v)
+	}
+	return list
 }
 
 // ripen gives out what has been held back for long enough.
@@ -538,17 +613,37 @@ func (c *conn) vantages() []exchange.Vantage {
 	return list
 }
 
+// mirroredAs reports whether c and s come from one mirror to one target: their tunnels are the
+// same but for the ids.
+func (c *conn) mirroredAs(s *decap.Segment) bool {
+	dec := c.part.w.dec
+	a, b := dec.Tunnels(c.stack, c.outer), dec.Tunnels(s.Stack, s.Outer())
+	return len(a) > 0 && slices.EqualFunc(a, b, func(x, y exchange.Tunnel) bool {
+		return x.Type == y.Type && x.Src == y.Src && x.Dst == y.Dst
+	})
+}
+
 // join finds the connection whose other direction s is, mirrored under another id.
 func (p *partition) join(s *decap.Segment, side int) *conn {
 	if p.w.opt.split || s.Flags&decap.ACK == 0 {
 		return nil
 	}
-	for c := p.tuples[tuple(s.Key)]; c != nil; c = c.sibling {
-		if !c.retired && c.tcp.Continues(side, s.Seq, s.Ack, s.Flags&decap.SYN != 0) {
-			p.flows[s.Key] = c
-			c.aliases = append(c.aliases, s.Key)
-			return c
+	syn := s.Flags&decap.SYN != 0
+	var half *conn
+	shown, sure := false, false
+	for c := p.tuples[tuple(s.Key)]; c != nil && !sure; c = c.sibling {
+		switch {
+		case c.retired:
+		case c.tcp.Continues(side, s.Seq, s.Ack, syn) && c.tcp.Echoes(s, side):
+			half, sure = c, c.mirroredAs(s)
+		case c.tcp.Shows(side, s.Seq, s.Ack, syn):
+			shown = true
 		}
 	}
-	return nil
+	if half == nil || shown && !sure {
+		return nil // perhaps another tap of what is shown, and the half one of another tenant
+	}
+	p.flows[s.Key] = half
+	half.aliases = append(half.aliases, s.Key)
+	return half
 }

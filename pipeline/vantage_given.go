@@ -3,6 +3,7 @@ package pipeline
 import (
 	"hash/maphash"
 
+	"recap/pipeline/app/http1"
 	"recap/pipeline/exchange"
 )
 
@@ -10,30 +11,40 @@ import (
 // tap had shown its connection yet. One may be so late that whole pairs are over before
 // its first packet comes.
 type given struct {
-	spot spot
-	sum  uint64 // of heads and bodies
-	by   *conn  // that showed the newest copy
+	spot   spot
+	sum    uint64 // of heads and bodies
+	by     *conn  // that showed the newest copy
+	number int64  // of the packet that completed it
+	cum    int64  // captured bytes then
+	clock  int64  // capture clock then
 }
 
 const (
 	// maxGiven bounds conn.given.
 	maxGiven = 256
 	// givenCost is about what one takes, bytes.
-	givenCost = 72
+	givenCost = 96
 )
 
 // remember keeps p, given out by c, to know a copy of it by, for as long as another tap's
 // first packet may come.
 func (c *conn) remember(p *exchange.Pair) {
-	if p.State == exchange.Complete && !goesOn(p) && len(c.given) < maxGiven && c.young() {
-		c.given = append(c.given, given{c.spotOf(p), c.part.w.sumOf(p), nil})
+	c.extend(p)
+	if p.State == exchange.Complete && !goesOn(p) && len(c.given) < maxGiven && c.young() && !c.heardPlainly() {
+		c.given = append(c.given, given{c.spotOf(p), c.part.w.sumOf(p), nil, c.part.w.now.Number, c.part.w.hist.Now(), c.clock})
 	}
 }
 
-// young reports whether the first packet of another tap of c may still come. Only tunnels
-// keep taps of one conversation apart.
+// young reports whether the first packet of another tap of c may still come.
 func (c *conn) young() bool {
-	return c.stack != 0 && !c.part.w.opt.split && c.clock-c.began <= vantageTime
+	return !c.part.w.opt.split && c.clock-c.began <= vantageTime
+}
+
+// heardPlainly reports whether c's pairs are known without being remembered, by
+// [conn.retells]: those of HTTP/1, while nothing comes in a tunnel, which is most captures.
+func (c *conn) heardPlainly() bool {
+	_, ok := c.parser.(*http1.Conn)
+	return ok && !c.part.tunnelled
 }
 
 // sumOf returns a sum of all the bytes of p.
@@ -71,32 +82,50 @@ func (c *conn) repeats(d *conn, p *exchange.Pair, s *spot) bool {
 		if g.sum == sum && !(c.part.w.opt.counting && c.tcp.Differ(&d.tcp, &c.part.w.hist)) {
 			g.by = c
 			d.tapped(c, g.spot.delay(s))
+			c.addVantage(d, late{ordinal: g.spot.ordinal, completed: g.number}, p, s, g.cum, g.clock)
 			return true
 		}
 	}
 	return false
 }
 
-// A shown is what is remembered of a whole pair that waited for its copies and was given
-// out. Another tap may lack the end of it, and then gives up waiting much later.
+// A shown is what is remembered of a pair that waited for its copies and was given out.
+// Another tap may lack part of it, and then gives up waiting much later.
 type shown struct {
-	spot  spot
-	heads [2]uint64 // sums
+	spot     spot
+	messages [2]shownMessage
 }
 
-// maxShown is how many of them a connection remembers, the newest.
-const maxShown = 64
+// A shownMessage is a message of it. One that is not whole is not known again: a copy may
+// have what it lacks.
+type shownMessage struct {
+	head  uint64 // sum
+	size  int64  // of the body
+	whole bool
+}
 
-// remember keeps w, which is given out, to know damaged copies by.
+// maxShown is how many of them a connection remembers, the newest, and shownCost about
+// what one takes, bytes.
+const (
+	maxShown  = 64
+	shownCost = 112
+)
+
+// remember keeps w, which is given out, to know late copies by.
 func (w *waiting) remember() {
-	if w.spot.state != exchange.Complete || w.spot.meets(&w.spot) == nowhere {
+	if w.spot.meets(&w.spot) == nowhere {
 		return
 	}
-	s := shown{spot: w.spot}
+	o := w.outline
 	if w.pair != nil {
-		s.heads = w.c.part.w.headsOf(w.pair)
-	} else {
-		s.heads = [2]uint64{w.outline.messages[0].head, w.outline.messages[1].head}
+		o = outlineOfHeads(w.pair, w.c.part.w.opt.seed)
+	}
+	s := shown{spot: w.spot}
+	for i := range o.messages {
+		m := &o.messages[i]
+		// Of a pair that is not whole, the request is if it was answered and has no hole.
+		whole := o.state != exchange.Partial || i == 0 && o.messages[1].present
+		s.messages[i] = shownMessage{m.head, m.size, m.present && whole && !m.cut && len(m.gaps) == 0}
 	}
 	if len(w.c.shown) < maxShown {
 		w.c.shown = append(w.c.shown, s)
@@ -106,32 +135,42 @@ func (w *waiting) remember() {
 	w.c.nshown++
 }
 
-// headsOf returns sums of the heads of p, as an outline has them.
-func (w *worker) headsOf(p *exchange.Pair) [2]uint64 {
-	return [2]uint64{maphash.Bytes(w.opt.seed, p.Request.Head), maphash.Bytes(w.opt.seed, p.Response.Head)}
-}
-
-// shows reports whether p, at s in another connection, is a damaged copy of a whole pair
-// that c has given out, or one that lacks a message.
-func (c *conn) shows(p *exchange.Pair, s *spot) bool {
-	if p.State == exchange.Complete || len(c.shown) == 0 {
+// shows reports whether p, at s in d, is a copy of a pair that c has given out, or of part
+// of one.
+func (c *conn) shows(d *conn, p *exchange.Pair, s *spot) bool {
+	if len(c.shown) == 0 {
 		return false
 	}
-	heads := c.part.w.headsOf(p)
+	o := outlineOfHeads(p, c.part.w.opt.seed)
 	for i := range c.shown {
-		if c.shown[i].spot.meets(s) == here && c.shown[i].has(p, heads) {
-			return true
+		if g := &c.shown[i]; g.spot.meets(s) == here && g.has(&o) {
+			return !d.contradicts(c, s)
 		}
 	}
 	return false
 }
 
-// has reports whether the heads of p are those of s, as far as they are whole.
-func (s *shown) has(p *exchange.Pair, heads [2]uint64) bool {
-	for i, m := range [2]*exchange.Message{&p.Request.Message, &p.Response.Message} {
-		if m.Present && !cutInHead(m) && heads[i] != s.heads[i] {
+// has reports whether all that o holds was given out with s.
+func (s *shown) has(o *outline) bool {
+	for i := range o.messages {
+		m, g := &o.messages[i], &s.messages[i]
+		if m.present && (!g.whole || !m.cut && m.head != g.head || o.state == exchange.Complete && m.size != g.size) {
 			return false
 		}
 	}
 	return true
+}
+
+// contradicts reports whether the history holds bytes of both, of the messages at s, that
+// differ.
+func (c *conn) contradicts(d *conn, s *spot) bool {
+	for i, b := range s.begins {
+		if !b.known {
+			continue
+		}
+		if _, differ := c.tcp.Compare(&d.tcp, &c.part.w.hist, c.client^i, b.seq); differ {
+			return true
+		}
+	}
+	return false
 }

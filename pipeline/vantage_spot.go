@@ -18,6 +18,14 @@ type spot struct {
 	begins [2]begin
 }
 
+// timesOf returns when p was said.
+func timesOf(p *exchange.Pair) spot {
+	if p.Request.Present {
+		return spot{time: p.Request.TimeNS, clock: p.Request.Clock}
+	}
+	return spot{time: p.Response.TimeNS, clock: p.Response.Clock}
+}
+
 // A begin is a sequence number that may not be known.
 type begin struct {
 	seq   uint32
@@ -26,10 +34,8 @@ type begin struct {
 
 // spotOf returns where p, of c, stands.
 func (c *conn) spotOf(p *exchange.Pair) spot {
-	s := spot{ordinal: p.Ordinal, state: p.State, lone: p.Request.Present != p.Response.Present, time: p.Response.TimeNS, clock: p.Response.Clock}
-	if p.Request.Present {
-		s.time, s.clock = p.Request.TimeNS, p.Request.Clock
-	}
+	s := timesOf(p)
+	s.ordinal, s.state, s.lone = p.Ordinal, p.State, p.Request.Present != p.Response.Present
 	if _, ok := c.parser.(*tls.Conn); ok {
 		return s // counts what it has opened
 	}

@@ -41,6 +41,7 @@ type port struct {
 	Connections int64    `json:"connections"`
 	Packets     int64    `json:"packets"`
 	Wire        int64    `json:"wire_bytes"`
+	First       int64    `json:"first_packet"`
 }
 
 // Thresholds of the rules.
@@ -91,7 +92,7 @@ func findings(inputs []*packet.Input, s *pipeline.Stats) []finding {
 	if h.Forward.Count+h.Backward.Count > 0 {
 		first := slices.Concat(h.Forward.Packets, h.Backward.Packets)
 		slices.Sort(first)
-		tell(clockFinding(h), pipeline.Sighting{Count: h.Forward.Count + h.Backward.Count, Packets: first[:min(len(first), 5)]})
+		tell(clockFinding(h), pipeline.Sighting{Count: h.Forward.Count + h.Backward.Count, Packets: first[:min(len(first), shownPackets)]})
 	}
 	if n := s.Ledger.Payload[exchange.BytesTLS] + s.Ledger.Payload[exchange.BytesQUIC]; n > 0 {
 		tell(encryptedFinding(n, s), pipeline.Sighting{Count: h.Encrypted.Count, Bytes: n, Packets: h.Encrypted.Packets})
@@ -99,11 +100,14 @@ func findings(inputs []*packet.Input, s *pipeline.Stats) []finding {
 	if ports, saved := filterable(h); len(ports) > 0 {
 		f := filterFinding(ports, saved, wireBytes(h))
 		f.Ports = ports
-		var packets int64
+		seen := pipeline.Sighting{Bytes: saved}
 		for _, p := range ports {
-			packets += p.Packets
+			seen.Count += p.Packets
+			seen.Packets = append(seen.Packets, p.First)
 		}
-		tell(f, pipeline.Sighting{Count: packets, Bytes: saved})
+		slices.Sort(seen.Packets)
+		seen.Packets = seen.Packets[:min(len(seen.Packets), shownPackets)]
+		tell(f, seen)
 	}
 	return list
 }
@@ -149,7 +153,7 @@ func filterable(h *pipeline.Health) (list []port, saved int64) {
 			if p.Pairs > 0 || slices.ContainsFunc(p.Protocols, speaksHTTP) || ratio(p.Wire, all) < filterPortShare {
 				continue
 			}
-			list = append(list, port{p.Port, transport, p.Protocols, p.Connections, p.Packets, p.Wire})
+			list = append(list, port{p.Port, transport, p.Protocols, p.Connections, p.Packets, p.Wire, p.First})
 			saved += p.Wire
 		}
 	}

@@ -24,8 +24,8 @@ func kindOf(p *exchange.Pair, websocket bool) string {
 		return "sse"
 	case startsFold(asked, "application/grpc"), startsFold(answered, "application/grpc"):
 		return "grpc"
-	case fold(asked, "application/graphql"), fold(answered, "application/graphql-response+json"), strings.HasSuffix(p.Request.Path, "/graphql"),
-		isOperation(asked, p.Request.Path, p.Request.Body):
+	case fold(asked, "application/graphql"), fold(asked, "application/graphql+json"), fold(answered, "application/graphql-response+json"),
+		strings.HasSuffix(strings.TrimSuffix(p.Request.Path, "/"), "/graphql"), isGraphQL(asked, &p.Request):
 		return "graphql"
 	case startsFold(asked, "application/soap+xml"), startsFold(answered, "application/soap+xml"),
 		field(p.Request.Headers, "soapaction"), isEnvelope(asked, p.Request.Body):

@@ -28,6 +28,7 @@ const (
 	AnomalyChunkedOldProto
 	AnomalyCLMismatch
 	AnomalyConnectionHeader
+	AnomalyContinuationFlood
 	AnomalyDecodeError
 	AnomalyDecodeLimit
 	AnomalyDupCL
@@ -35,6 +36,7 @@ const (
 	AnomalyEscapedBytes
 	AnomalyEventFieldLimit
 	AnomalyEvicted
+	AnomalyExpectNoBody
 	AnomalyGoAway
 	AnomalyGzipBadTrailer
 	AnomalyGzipHeader
@@ -60,6 +62,7 @@ const (
 	AnomalyOverlapConflict
 	AnomalyPortReuse
 	AnomalyPushed
+	AnomalyRequestInBody
 	AnomalyResynchronized
 	AnomalyRetransmissionDiffers
 	AnomalyRST
@@ -112,6 +115,7 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyChunkedOldProto:       {"chunked_old_proto", "chunked coding under HTTP/1.0"},
 	AnomalyCLMismatch:            {"cl_mismatch", "HTTP/2, HTTP/3: Content-Length is not the length of the body"},
 	AnomalyConnectionHeader:      {"connection_header", "HTTP/2, HTTP/3: a field that they forbid, such as Transfer-Encoding or Connection"},
+	AnomalyContinuationFlood:     {"continuation_flood", "HTTP/2: a header block in more than 128 frames, as only attacks have"},
 	AnomalyDecodeError:           {"decode_error", "content decoding failed; the body holds what was decoded"},
 	AnomalyDecodeLimit:           {"decode_limit", "content decoding stopped at a limit; the body is the coded original"},
 	AnomalyDupCL:                 {"dup_cl", "more than one Content-Length"},
@@ -119,6 +123,7 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyEscapedBytes:          {"escaped_bytes", "a string held bytes that are not UTF-8; they are written \\xNN"},
 	AnomalyEventFieldLimit:       {"event_field_limit", "a name or id of a server-sent event is longer than the limit; the rest was not stored"},
 	AnomalyEvicted:               {"evicted", "the connection's state was dropped to keep the memory limit"},
+	AnomalyExpectNoBody:          {"expect_no_body", "a request waits for 100 (Continue) and announces no body"},
 	AnomalyGoAway:                {"goaway", "HTTP/2: GOAWAY said that the stream was or may have been left undone"},
 	AnomalyGzipBadTrailer:        {"gzip_bad_trailer", "checksum or length at the end of a gzip stream is wrong or missing"},
 	AnomalyGzipHeader:            {"gzip_header", "the header of a gzip body has a checksum that is wrong, or reserved bits"},
@@ -144,6 +149,7 @@ var anomalyTable = [...]struct{ name, meaning string }{
 	AnomalyOverlapConflict:       {"overlap_conflict", "two copies of the same bytes differ: of a TCP stream, or of a datagram in IP fragments"},
 	AnomalyPortReuse:             {"port_reuse", "the same addresses and ports served a later connection"},
 	AnomalyPushed:                {"pushed", "HTTP/2, HTTP/3: the server announced the request and answered it unasked (PUSH_PROMISE)"},
+	AnomalyRequestInBody:         {"request_in_body", "the body of a request begins as a request does: a server that passes over what the head says about the body reads it as the next one"},
 	AnomalyResynchronized:        {"resynchronized", "after a gap, reading went on at what looks like the next message, where no acknowledgement, length or chunk speaks against it; a body may quote one"},
 	AnomalyRetransmissionDiffers: {"retransmission_differs", "a retransmission carries other bytes than the first copy"},
 	AnomalyRST:                   {"rst", "the connection was reset before the message ended"},

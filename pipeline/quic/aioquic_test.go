@@ -31,9 +31,10 @@ func python(t *testing.T) string {
 	return name
 }
 
-// A client and a server that use QPACK's dynamic table: every field that they sent, and in
-// captures that lack a datagram none that they did not.
-func TestDynamicTableOfAioquic(t *testing.T) {
+// ofAioquic runs a script of testdata, a server and its clients, and returns the datagrams
+// between them, what the script said, and the key log.
+func ofAioquic(t *testing.T, script string) (list []datagram, out, keys string) {
+	t.Helper()
 	name := python(t)
 	dir := t.TempDir()
 	id := identity(t)
@@ -54,20 +55,43 @@ func TestDynamicTableOfAioquic(t *testing.T) {
 	free.Close()
 	r := newRelay(t, server)
 	port := r.conn.LocalAddr().(*net.UDPAddr).Port
-	cmd := exec.Command(name, "testdata/peer.py", filepath.Join(dir, "cert"), filepath.Join(dir, "key"), filepath.Join(dir, "keys"), strconv.Itoa(server.Port), strconv.Itoa(port))
+	cmd := exec.Command(name, script, filepath.Join(dir, "cert"), filepath.Join(dir, "key"), filepath.Join(dir, "keys"), strconv.Itoa(server.Port), strconv.Itoa(port))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	said, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, stderr.String())
 	}
-	keys, err := os.ReadFile(filepath.Join(dir, "keys"))
+	log, err := os.ReadFile(filepath.Join(dir, "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all, string(said), string(log)
+}
+
+// A client that begins anew with another ClientHello, after a Retry and after the server has
+// told of its versions: both exchanges are read.
+func TestBeginsAnew(t *testing.T) {
+	list, _, keys := ofAioquic(t, "testdata/anew.py")
+	got := extract(t, capture(t, list), keys, pipeline.Options{})
+	for _, path := range []string{"/retry", "/versions"} {
+		if !slices.ContainsFunc(got.rows, func(row string) bool {
+			return strings.Contains(row, " HTTP/3 complete [] ") && strings.Contains(row, "{:path "+path+"}")
+		}) {
+			t.Errorf("no pair of %s in\n%s", path, strings.Join(got.rows, "\n"))
+		}
+	}
+}
+
+// A client and a server that use QPACK's dynamic table: every field that they sent, and in
+// captures that lack a datagram none that they did not.
+func TestDynamicTableOfAioquic(t *testing.T) {
+	list, out, keys := ofAioquic(t, "testdata/peer.py")
 	sent := make(map[string]bool) // fields of a request or a response
 	var want []string
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(out) {
 		var both [2][]string
 		if err := json.Unmarshal([]byte(line), &both); err != nil {
 			t.Fatal(err)
@@ -77,10 +101,7 @@ func TestDynamicTableOfAioquic(t *testing.T) {
 			sent["{"+f+"}"] = true
 		}
 	}
-	r.mu.Lock()
-	list := r.all
-	r.mu.Unlock()
-	got := extract(t, capture(t, list), string(keys), pipeline.Options{})
+	got := extract(t, capture(t, list), keys, pipeline.Options{})
 	all := strings.Join(got.rows, "\n")
 	for _, w := range want {
 		if !strings.Contains(all, " HTTP/3 complete [] "+w) {
@@ -92,7 +113,7 @@ func TestDynamicTableOfAioquic(t *testing.T) {
 	}
 	unknown := 0
 	for i := range list {
-		without := extract(t, capture(t, slices.Delete(slices.Clone(list), i, i+1)), string(keys), pipeline.Options{})
+		without := extract(t, capture(t, slices.Delete(slices.Clone(list), i, i+1)), keys, pipeline.Options{})
 		for _, row := range without.rows {
 			fields := fieldsOf(row)
 			for _, f := range fields {

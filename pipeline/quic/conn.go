@@ -54,6 +54,8 @@ type space struct {
 	large  bool   // one was too long: nothing more is read
 }
 
+func newSpace() space { return space{newest: -1, crypto: newReassembly()} }
+
 // side is one direction.
 type side struct {
 	spaces [spaces]space
@@ -131,8 +133,7 @@ func New(info *exchange.Conn, keys *tls.View, held int64, inner Inner) *Conn {
 		s := &c.sides[d]
 		s.idLen = -1
 		for i := range s.spaces {
-			s.spaces[i].newest = -1
-			s.spaces[i].crypto = newReassembly()
+			s.spaces[i] = newSpace()
 		}
 	}
 	return c
@@ -274,7 +275,7 @@ func (c *Conn) initialPacket(d exchange.Dir, at packet.Pos, p []byte, h *header)
 			return false
 		}
 		keys := tls.InitialKeys(h.version, id)
-		if keys == nil || !c.tryOpen(d, at, p, h.number, initialSpace, keys[d]) {
+		if keys == nil || !c.tryFirst(d, at, p, h.number, keys[d]) {
 			return false
 		}
 		c.initial[of] = keys
@@ -296,6 +297,24 @@ func (c *Conn) initialPacket(d exchange.Dir, at packet.Pos, p []byte, h *header)
 		}
 	}
 	c.tally.TLS += int64(len(p))
+}
+
+// tryFirst opens an Initial packet with keys that are new to the connection. A client that
+// was sent a Retry, or told of other versions, begins anew: it should say the same again
+// (RFC 9000, section 17.2.5.2), but some say another ClientHello.
+func (c *Conn) tryFirst(d exchange.Dir, at packet.Pos, p []byte, number int, k *tls.PacketKey) bool {
+	if d == exchange.ToClient || c.answer || len(c.initial) == 0 {
+		return c.tryOpen(d, at, p, number, initialSpace, k)
+	}
+	s := &c.sides[d]
+	before := s.spaces[initialSpace]
+	s.spaces[initialSpace] = newSpace()
+	if !c.tryOpen(d, at, p, number, initialSpace, k) {
+		s.spaces[initialSpace] = before
+		return false
+	}
+	s.early = nil
+	return true
 }
 
 // heard notes what an Initial packet that opened tells of connection IDs.

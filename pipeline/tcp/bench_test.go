@@ -10,6 +10,7 @@ import (
 type discard struct{ bytes int64 }
 
 func (*discard) Conflict(int, int64) bool { return false }
+func (*discard) Missing(int) bool         { return false }
 
 func (d *discard) Data(_ int, _ packet.Pos, b []byte) { d.bytes += int64(len(b)) }
 func (d *discard) Gap(int, packet.Pos, int64, string) {}

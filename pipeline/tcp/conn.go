@@ -19,6 +19,9 @@ type Handler interface {
 	Data(side int, at packet.Pos, b []byte)
 	// Gap tells of n bytes that the capture does not hold (n < 0: unknown how many).
 	Gap(side int, at packet.Pos, n int64, reason string)
+	// Missing is asked before a hole of side is given up. It reports whether it had some
+	// of the bytes, and has brought them with Fill.
+	Missing(side int) bool
 	// Conflict tells of another copy of bytes that were handed over, which differs from
 	// offset on. It reports whether it has noted so; otherwise the Conn's Anomalies do.
 	Conflict(side int, offset int64) bool
@@ -90,11 +93,10 @@ type Half struct {
 	strays    int // consecutive segments far outside the window, each following the last
 	strayNext uint32
 
-	recent  [recentPackets]mark // of the newest packets, to recognize a copy
-	slot    uint8
-	prints  [maxPrints]print
-	nprints uint8
-	copied  bool // the packet at hand is a copy
+	recent [recentPackets]mark // of the newest packets, to recognize a copy
+	slot   uint8
+	prints prints
+	copied bool // the packet at hand is a copy
 	// CopyDelay is how long after the first the newest copy came, nanoseconds.
 	CopyDelay int64
 }
@@ -255,7 +257,7 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 	}
 	first := !x.seen || c.opening > 0
 	x.seen = true
-	x.leavePrint(s, n)
+	x.prints.leave(s, n)
 
 	seq := s.Seq
 	if s.Flags&decap.SYN != 0 {

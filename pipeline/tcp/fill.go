@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bytes"
+	"slices"
 
 	"recap/reader/packet"
 )
@@ -37,6 +38,12 @@ func (c *Conn) Seq(side int, off int64) uint32 {
 	return x.next + uint32(off-x.off)
 }
 
+// Offset returns the stream offset of a sequence number of side.
+func (c *Conn) Offset(side int, seq uint32) int64 {
+	x := &c.Halves[side]
+	return x.off + diff(seq, x.next)
+}
+
 // Hole returns the first hole of side, behind what waits without a break, as a sequence
 // number and a length; n is 0 when there is none. Bytes that the peer has acknowledged,
 // or that lie before the FIN, are missing too.
@@ -54,6 +61,12 @@ func (c *Conn) Hole(side int) (seq uint32, n int64) {
 		from = max(from, k.next())
 	}
 	return c.Seq(side, from), max(0, x.end()-from)
+}
+
+// Waits reports whether side has a hole in front of all that waits.
+func (c *Conn) Waits(side int) bool {
+	x := &c.Halves[side]
+	return x.ready && (x.q.len() == 0 || x.q.at(0).off > x.off)
 }
 
 // end returns how far the peer has acknowledged, without the FIN.
@@ -117,19 +130,65 @@ func (c *Conn) Run(h *History, side int, seq uint32, max int) []byte {
 	return out
 }
 
-// Same compares what c and d hold of side around sequence number seq: it reports
-// whether at least least bytes are the same and none differ.
-func (c *Conn) Same(d *Conn, h *History, side int, seq uint32, least int) bool {
-	const reach = 256
-	before := int64(reach)
-	before = min(before, c.Halves[side].off+diff(seq, c.Halves[side].next))
-	if before < 0 {
-		return false
+// A stretch is bytes of a stream that were captured together.
+type stretch struct {
+	off  int64
+	data []byte
+}
+
+// held appends what the history and what waits hold of h between two offsets of its stream,
+// rising.
+func (x *Half) held(h *History, from, to int64, list []stretch) []stretch {
+	first := len(list)
+	add := func(off int64, data []byte) {
+		lo, hi := max(off, from), min(off+int64(len(data)), to)
+		if lo < hi {
+			list = append(list, stretch{lo, data[lo-off : hi-off]})
+		}
 	}
-	start := seq - uint32(before)
-	a, b := c.Run(h, side, start, int(before)), d.Run(h, side, start, int(before))
-	n := min(len(a), len(b))
-	return n >= least && bytes.Equal(a[:n], b[:n])
+	for i, n := x.hist, 0; n < maxLookBack; n++ {
+		e := h.entry(i)
+		if e == nil {
+			break
+		}
+		add(e.off, e.data)
+		if e.off <= from {
+			break
+		}
+		i = e.prev
+	}
+	slices.Reverse(list[first:])
+	for i := x.q.find(from); i < x.q.len() && x.q.at(i).off < to; i++ {
+		add(x.q.at(i).off, x.q.at(i).data)
+	}
+	return list
+}
+
+// Agree compares what c and d hold of side from sequence number seq on, n bytes: it returns
+// how many are the same, and whether any differ. Each may have holes of its own there.
+func (c *Conn) Agree(d *Conn, h *History, side int, seq uint32, n int64) (same int64, differ bool) {
+	x, y := &c.Halves[side], &d.Halves[side]
+	from := c.Offset(side, seq)
+	shift := d.Offset(side, seq) - from // from offsets of x to those of y
+	var memory [2][64]stretch
+	a := x.held(h, max(0, from), from+n, memory[0][:0])
+	b := y.held(h, max(0, from)+shift, from+n+shift, memory[1][:0])
+	for len(a) > 0 && len(b) > 0 {
+		at, end := b[0].off-shift, b[0].off-shift+int64(len(b[0].data))
+		to := a[0].off + int64(len(a[0].data))
+		if lo, hi := max(a[0].off, at), min(to, end); lo < hi {
+			if !bytes.Equal(a[0].data[lo-a[0].off:hi-a[0].off], b[0].data[lo-at:hi-at]) {
+				return same, true
+			}
+			same += hi - lo
+		}
+		if to <= end {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return same, false
 }
 
 // Fill puts data, which d has of side from sequence number seq on, into a hole of c. It is
@@ -176,6 +235,21 @@ func (c *Conn) heard(h *History, side int, seq uint32) (n int64, peer uint32, kn
 	return 1 << 40, 0, false
 }
 
+// Shows reports whether packets of both sides were seen, and one of side with these numbers
+// may be another copy of one of them.
+func (c *Conn) Shows(side int, seq, ack uint32, syn bool) bool {
+	const window = 1 << 20
+	x, p := &c.Halves[side], &c.Halves[1-side]
+	if !c.SeenBoth() {
+		return false
+	}
+	if syn && x.syn {
+		return seq == x.isn
+	}
+	n, m := diff(seq, x.next), diff(ack, p.next)
+	return !c.Done() && n >= -window && n <= window && m >= -window && m <= window
+}
+
 // SeenBoth reports whether packets of both sides were seen.
 func (c *Conn) SeenBoth() bool { return c.Halves[0].seen && c.Halves[1].seen }
 
@@ -197,13 +271,4 @@ func (c *Conn) Continues(side int, seq, ack uint32, syn bool) bool {
 	// And its own number must be what the other side has acknowledged.
 	n := diff(seq, x.next)
 	return x.ready && n >= -(1<<20) && n <= 1<<20
-}
-
-// SameBehind compares what c and d hold of side from sequence number seq on, as
-// Same does in front of it.
-func (c *Conn) SameBehind(d *Conn, h *History, side int, seq uint32, least int) bool {
-	const reach = 256
-	a, b := c.Run(h, side, seq, reach), d.Run(h, side, seq, reach)
-	n := min(len(a), len(b))
-	return n >= least && bytes.Equal(a[:n], b[:n])
 }

@@ -102,6 +102,7 @@ func (c *checker) Data(side int, at packet.Pos, b []byte) {
 }
 
 func (c *checker) Conflict(int, int64) bool { return false }
+func (c *checker) Missing(int) bool         { return false }
 
 func (c *checker) Gap(side int, at packet.Pos, n int64, _ string) {
 	if n <= 0 || at.Offset != c.off[side] {
@@ -246,6 +247,7 @@ func (c *offsets) Data(side int, at packet.Pos, b []byte) {
 }
 
 func (c *offsets) Conflict(int, int64) bool { return false }
+func (c *offsets) Missing(int) bool         { return false }
 
 func (c *offsets) Gap(side int, at packet.Pos, n int64, _ string) {
 	if n == 0 {

@@ -83,6 +83,18 @@ func (h *History) add(prev, off, acked int64, data []byte) int64 {
 	return h.first + int64(n)
 }
 
+// entry returns the entry with that index, nil for none within the horizon.
+func (h *History) entry(i int64) *histEntry {
+	if i < h.first || i <= 0 {
+		return nil
+	}
+	e := &h.entries[i-h.first]
+	if e.cum < h.now-h.Horizon {
+		return nil
+	}
+	return e
+}
+
 // compare holds data, which claims offset off, against what was delivered. It
 // returns how many bytes were the same, differed, and could not be compared, and the
 // first offset that differs (-1 for none).

@@ -97,6 +97,7 @@ func (c *Conn) stall(e *Env, clock int64, at packet.Pos, h Handler) {
 func (c *Conn) pass(e *Env, side int, to int64, at packet.Pos, h Handler) bool {
 	x := &c.Halves[side]
 	switch {
+	case to > x.off && h.Missing(side):
 	case to > x.off:
 		c.gap(side, at, to-x.off, notCut, h)
 	case x.q.len() > 0 && x.q.at(0).off <= x.off:
@@ -114,7 +115,7 @@ func (c *Conn) GiveUp(e *Env, at packet.Pos, h Handler) {
 	for side := range c.Halves {
 		x := &c.Halves[side]
 		if x.q.len() > 0 {
-			if k := x.q.at(0); k.off > x.off {
+			if k := x.q.at(0); k.off > x.off && !h.Missing(side) {
 				c.gap(side, at, k.off-x.off, notCut, h)
 			}
 			for x.q.len() > 0 && x.q.at(0).off <= x.off {

@@ -64,6 +64,7 @@ func (r *recorder) Data(side int, at packet.Pos, b []byte) {
 }
 
 func (r *recorder) Conflict(int, int64) bool { return false }
+func (r *recorder) Missing(int) bool         { return false }
 
 func (r *recorder) Gap(side int, at packet.Pos, n int64, reason string) {
 	r.gaps[side] += n

@@ -15,26 +15,61 @@ type print struct {
 	stamped     bool   // mark is a timestamp
 }
 
-// maxPrints is how many packets of each side leave one: the first that take sequence
-// numbers.
-const maxPrints = 4
+// firstPrints is how many packets of each side leave one at once: the first that take
+// sequence numbers. Of the others those do whose numbers scatter lowest, sampledPrints at
+// a time: two taps that each lack some choose the same ones all the same.
+const (
+	firstPrints   = 4
+	sampledPrints = 4
+)
 
-// leavePrint notes s, which takes n bytes of sequence numbers.
-func (h *Half) leavePrint(s *decap.Segment, n int64) {
-	if h.nprints == maxPrints || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0 {
+// prints are those of one side.
+type prints struct {
+	stamp   uint32 // newest timestamp
+	stamped int64  // clock+1 when it came; 0 for none
+	list    [firstPrints + sampledPrints]print
+	n       uint8
+	// highest is that of the sampled ones which scatters highest, when there are all.
+	highest uint8
+	limit   uint32
+}
+
+func (p *prints) all() []print { return p.list[:p.n] }
+
+// scatter gives the sequence numbers an order that has nothing to do with time.
+func scatter(seq uint32) uint32 { return seq * 0x9e3779b1 >> 1 }
+
+// leave notes s, which takes n bytes of sequence numbers.
+func (p *prints) leave(s *decap.Segment, n int64) {
+	if s.Info&decap.HasTS != 0 {
+		p.stamp, p.stamped = s.TSVal, s.Clock+1
+	}
+	if int(p.n) == len(p.list) && scatter(s.Seq) >= p.limit || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0 {
 		return
 	}
-	p := print{seq: s.Seq, length: uint32(n)}
+	one := print{seq: s.Seq, length: uint32(n)}
 	switch {
 	case s.Info&decap.HasTS != 0:
-		p.mark, p.stamped = s.TSVal, true
+		one.mark, one.stamped = s.TSVal, true
 	case s.Info&decap.NoIPID == 0:
-		p.mark = uint32(s.IPID)
+		one.mark = uint32(s.IPID)
 	default:
 		return
 	}
-	h.prints[h.nprints] = p
-	h.nprints++
+	if int(p.n) < len(p.list) {
+		p.list[p.n] = one
+		p.n++
+	} else {
+		p.list[p.highest] = one
+	}
+	if int(p.n) == len(p.list) {
+		p.limit = 0
+		for i := firstPrints; i < len(p.list); i++ {
+			if x := scatter(p.list[i].seq); x >= p.limit {
+				p.highest, p.limit = uint8(i), x
+			}
+		}
+	}
 }
 
 // Differ reports whether c and d hold different bytes where a stream of c ends.
@@ -71,24 +106,93 @@ func (c *Conn) Differ(d *Conn, h *History) bool {
 	return false
 }
 
+// Compare compares what the history holds of both c and d, of side from sequence number seq
+// on: it returns how many bytes are the same, and whether any differ.
+func (c *Conn) Compare(d *Conn, h *History, side int, seq uint32) (same int64, differ bool) {
+	x, y := &c.Halves[side], &d.Halves[side]
+	from := c.Offset(side, seq)
+	shift := d.Offset(side, seq) - from // from offsets of x to those of y
+	i, j := x.hist, y.hist
+	for {
+		e, f := h.entry(i), h.entry(j)
+		if e == nil || f == nil {
+			return same, false
+		}
+		to, end := e.off+int64(len(e.data)), f.off+int64(len(f.data))-shift
+		lo, hi := max(from, e.off, f.off-shift), min(to, end)
+		if lo < hi {
+			if !bytes.Equal(e.data[lo-e.off:hi-e.off], f.data[lo+shift-f.off:hi+shift-f.off]) {
+				return same, true
+			}
+			same += hi - lo
+		}
+		if max(e.off, f.off-shift) <= from {
+			return same, false
+		}
+		if e.off > f.off-shift {
+			i = e.prev
+		} else {
+			j = f.prev
+		}
+	}
+}
+
 // OtherPackets reports whether c and d were both seen to send the same sequence
 // numbers, and never in the same packet: then they are not one connection. One packet
 // in common is enough, for others may have been sent again.
 func (c *Conn) OtherPackets(d *Conn) bool {
-	differ := false
+	common, differ := c.comparePrints(d)
+	return differ && !common
+}
+
+// SharesPacket reports whether c and d were both seen to hold one packet.
+func (c *Conn) SharesPacket(d *Conn) bool {
+	common, _ := c.comparePrints(d)
+	return common
+}
+
+// No clock counts faster than once a microsecond (RFC 7323, section 5.4): within
+// nearTime, in nanoseconds, by less than farTicks.
+const (
+	nearTime = 2e9
+	farTicks = 4 << 20
+)
+
+// far reports whether p and q, timestamps of about the same time, come from two clocks.
+func far(p, q uint32) bool {
+	d := int32(p - q)
+	return d > farTicks || d < -farTicks
+}
+
+// otherClock reports whether the timestamps of p and q, if both have some of about the same
+// time, come from two clocks.
+func (p *prints) otherClock(q *prints) bool {
+	apart := p.stamped - q.stamped
+	return p.stamped != 0 && q.stamped != 0 && apart <= nearTime && -apart <= nearTime && far(p.stamp, q.stamp)
+}
+
+// Echoes reports whether s, sent by side, may answer what the other side of c was seen to
+// send: it echoes no other clock.
+func (c *Conn) Echoes(s *decap.Segment, side int) bool {
+	p := &c.Halves[1-side].prints
+	return s.Info&decap.HasTS == 0 || s.Flags&decap.ACK == 0 || p.stamped == 0 || !far(p.stamp, s.TSEcr())
+}
+
+func (c *Conn) comparePrints(d *Conn) (common, differ bool) {
 	for side := range c.Halves {
 		x, y := &c.Halves[side], &d.Halves[side]
-		for _, a := range x.prints[:x.nprints] {
-			for _, b := range y.prints[:y.nprints] {
+		differ = differ || x.prints.otherClock(&y.prints)
+		for _, a := range x.prints.all() {
+			for _, b := range y.prints.all() {
 				if a.seq != b.seq || a.length != b.length || a.stamped != b.stamped {
 					continue
 				}
 				if a.mark == b.mark {
-					return false
+					return true, differ
 				}
 				differ = true
 			}
 		}
 	}
-	return differ
+	return false, differ
 }

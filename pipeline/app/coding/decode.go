@@ -141,7 +141,7 @@ func (d *Decoder) layer(name string, src io.Reader, lim Limits) (io.Reader, erro
 		}
 		d.peek.Reset(src)
 		h, _ := d.peek.Peek(2)
-		if len(h) == 2 && h[0]&15 == 8 && (int(h[0])<<8|int(h[1]))%31 == 0 {
+		if zlibHeader(h) {
 			return zlib.NewReader(d.peek)
 		}
 		if d.fl == nil {
@@ -169,6 +169,11 @@ func (d *Decoder) layer(name string, src io.Reader, lim Limits) (io.Reader, erro
 		return newLZMAReader(src, lim)
 	}
 	return nil, errUnknown
+}
+
+// zlibHeader reports whether b begins as the zlib format does (RFC 1950, section 2.2).
+func zlibHeader(b []byte) bool {
+	return len(b) >= 2 && b[0]&15 == 8 && (int(b[0])<<8|int(b[1]))%31 == 0
 }
 
 // outcome tells what an error after n decoded bytes means.

@@ -3,10 +3,13 @@ package coding
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/zlib"
 )
 
 // Guessed tells what Guess has done.
@@ -59,11 +62,36 @@ func (d *Decoder) guessLayer(value string, body []byte, lim Limits) (name string
 		}
 		s := Store{Limit: lim.Out}
 		src := bytes.NewReader(body)
+		if one.name == "deflate" {
+			if next, bad, ok := d.exactDeflate(body, lim.Out); ok {
+				return one.name, next, bad
+			}
+			continue
+		}
 		if how := new(Decoder).run(&s, one.name, src, lim); (how == Decoded || how == BadTrailer) && src.Len() == 0 && s.Size > 0 {
 			return one.name, s.Data, how == BadTrailer
 		}
 	}
 	return "", nil, false
+}
+
+// exactDeflate undoes the deflate data, in the zlib format or bare, that all of body is:
+// short data of another kind often begins with some. bad says that the checksum is wrong.
+func (d *Decoder) exactDeflate(body []byte, limit int64) (out []byte, bad, ok bool) {
+	src := bytes.NewReader(body)
+	var r io.Reader
+	var err error
+	if zlibHeader(body) {
+		r, err = zlib.NewReader(src)
+	} else {
+		r, err = d.Inflate(src, nil)
+	}
+	if err != nil {
+		return nil, false, false
+	}
+	out, err = io.ReadAll(io.LimitReader(r, limit+1))
+	bad = errors.Is(err, zlib.ErrChecksum)
+	return out, bad, (err == nil || bad) && src.Len() == 0 && len(out) > 0 && int64(len(out)) <= limit
 }
 
 // squeeze leaves the letters of v.

@@ -25,6 +25,8 @@ func TestGuess(t *testing.T) {
 		{"one of two", "gzip, deflate", gz, "gzip", false},
 		{"one where two of the same are claimed", "gzip, gzip", gz, "gzip", false},
 		{"nothing at all", "gzip, deflate", text, "", false},
+		{"the other order, with brotli", "br, gzip", pack(t, "br", gz), "br gzip", false},
+		{"the other order, with brotli within deflate", "br, deflate, deflate", pack(t, "br", pack(t, "zlib", raw)), "br deflate deflate", false},
 		{"bare deflate that nobody speaks of", "foo", raw, "", false},
 		{"reserved bits in the header", "gzip", reserved, "gzip", false},
 		{"no trailer", "gzip", gz[:len(gz)-8], "gzip", true},

@@ -58,6 +58,17 @@ func (c *Conn) otherLines(s *side, from int64) {
 	s.alt = a
 }
 
+// asks reports whether the body that has ended begins with a request, beyond reasonable
+// doubt. The sender may have meant it for a server that reads no body there.
+func (s *side) asks() bool {
+	b := s.store.Data
+	if b = trimEmptyLines(b[:min(len(b), maxStartLine)]); len(b) == 0 || !isAlpha(b[0]) || len(s.msg.Gaps) > 0 {
+		return false
+	}
+	line, _ := nextLine(b)
+	return line[len(line)-1] == '\n' && StrictStart(exchange.ToServer, line)
+}
+
 // memory is what a holds, bytes.
 func (a *alt) memory() int64 {
 	if a == nil {

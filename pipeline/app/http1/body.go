@@ -33,6 +33,7 @@ func (c *Conn) beginBody(s *side, st state, length int64) {
 		s.store.Data = c.env.Buffers.Get(int(s.room))
 	}
 	c.beginEvents(s)
+	c.beginGRPC(s)
 }
 
 // counted takes bytes of a body of known length or of a chunk.
@@ -60,6 +61,9 @@ func (c *Conn) bodyData(s *side, b []byte) {
 	if s.events != nil && !s.coded {
 		s.events.Data(s.newest(), b)
 	}
+	if s.grpc != nil {
+		s.grpc.Data(s.newest(), b)
+	}
 	switch {
 	case s.holed:
 	case s.stream != nil:
@@ -84,6 +88,9 @@ func (c *Conn) bodyGap(s *side, n int64, reason string) {
 	if s.events != nil {
 		s.events.Gap(s.newest(), reason)
 	}
+	if s.grpc != nil {
+		s.grpc.Gap(n)
+	}
 	g := exchange.Gap{Offset: s.wire, Length: max(n, -1), Reason: reason}
 	if k := len(m.Gaps); k > 0 && n > 0 && m.Gaps[k-1].Reason == reason && m.Gaps[k-1].Offset+m.Gaps[k-1].Length == g.Offset {
 		m.Gaps[k-1].Length += n
@@ -105,10 +112,17 @@ func (c *Conn) endBody(d exchange.Dir, s *side, bad, now bool) {
 	m := s.msg
 	lim := &c.env.Limits
 	s.endEvents()
+	s.endGRPC()
 	if !m.HasBody {
 		return
 	}
 	defer c.giveBack(s)
+	if d == exchange.ToServer && s.asks() {
+		s.pair.Anomalies.Add(exchange.AnomalyRequestInBody)
+		if s.alt == nil {
+			c.otherwise(d, s, framedUnsaid, -1)
+		}
+	}
 	c.endAlt(d, s, bad)
 	m.BodyWireSize = s.wire
 	if s.wire > 0 && s.pair.Response.Status == 205 && m == &s.pair.Response.Message { // RFC 9110, section 15.3.6

@@ -290,6 +290,9 @@ func (c *Conn) trailer(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte
 		s.pair.Anomalies.Add(exchange.AnomalyBadFinalChunk)
 		return rest
 	}
+	if !allToken(name) {
+		s.pair.Anomalies.Add(exchange.AnomalyBadFinalChunk)
+	}
 	if s.trailed += int64(len(line)); s.trailed > c.env.Limits.Head || len(s.msg.Trailers) >= c.env.Limits.Fields {
 		s.pair.Anomalies.Add(exchange.AnomalyHeadLimit)
 		return rest

@@ -9,6 +9,7 @@ import (
 
 	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
+	"recap/pipeline/app/grpc"
 	"recap/pipeline/app/sse"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
@@ -47,6 +48,7 @@ type side struct {
 	over    int64 // bytes of the head that were not stored
 	tail    [4]byte
 	checked bool   // the start line was looked at
+	old     bool   // it is that of HTTP/0.9, or has lost its version
 	remain  int64  // bytes to come of the body or chunk
 	part    []byte // of a chunk line or trailer that is split over segments
 
@@ -57,7 +59,8 @@ type side struct {
 	holed    bool         // a coded body has a hole: nothing behind it can be decoded
 	stream   *coding.Stream
 	events   *sse.Reader // of a response of text/event-stream
-	key      uint64      // of the body in the memo
+	grpc     *grpc.Reader
+	key      uint64 // of the body in the memo
 	framing  framing
 	alt      *alt   // the other reading of an ambiguous message; nil for none
 	after    *alt   // that of an earlier one, whose body goes on behind the message
@@ -100,7 +103,9 @@ type meta struct {
 	interim   int64 // bytes of its interim responses
 	lastFile  int32
 	hasFile   bool
+	messages  int64 // of gRPC-Web that were given out
 	websocket bool
+	early     bool  // the request had not ended when the response began that is being read
 	upgrade   bool  // the request asks for another protocol
 	afterGap  bool  // requests may be missing before this one
 	unsure    bool  // and may be unanswered, so that order does not tell its response
@@ -205,6 +210,9 @@ func (c *Conn) Memory() int64 {
 		}
 		if s.events != nil {
 			n += s.events.Memory()
+		}
+		if s.grpc != nil {
+			n += s.grpc.Memory()
 		}
 		n += s.alt.memory() + s.after.memory()
 	}

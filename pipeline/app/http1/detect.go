@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"recap/pipeline/exchange"
 )
@@ -22,19 +23,19 @@ const maxLine = 64 << 10
 // DetectRequest tells whether a request line begins at b: method, target and, unless
 // it is HTTP/0.9, a version that is HTTP's.
 func DetectRequest(b []byte) Verdict {
-	b = trimEmptyLines(b)
-	if len(b) == 0 {
+	if b = trimEmptyLines(b); len(b) == 0 {
 		return More
 	}
+	if IsJunk(b) { // such as a keep-alive probe (RFC 9293, section 3.8.4)
+		return No
+	}
+	b = b[leadingJunk(b):]
 	n := 0
 	for n < len(b) && n < 32 && isToken(b[n]) {
 		n++
 	}
 	if n == len(b) && n < 32 {
-		if n < 3 || knownPrefix(b) || allUpper(b) {
-			return More
-		}
-		return No
+		return More
 	}
 	switch {
 	case n > 0 && loneMethod(b):
@@ -66,7 +67,7 @@ func DetectRequest(b []byte) Verdict {
 		}
 	}
 	if eol < 0 {
-		if !known && !allUpper(method) || len(line) > maxLine {
+		if len(line) > maxLine {
 			return No
 		}
 		if len(rest) > 0 && !targetStart(rest[0]) && !known {
@@ -184,6 +185,63 @@ func plausible(d exchange.Dir, b []byte) bool {
 	const want = "HTTP/"
 	n := min(len(b), len(want))
 	return bytes.EqualFold(b[:n], []byte(want)[:n])
+}
+
+// maxLeading bounds the blanks and NUL that are passed over before a request line, bytes.
+const maxLeading = 8
+
+// leadingJunk returns how many bytes stand before the request line in b that servers pass
+// over: line ends and, of a sender that plays with them, blanks and NUL.
+func leadingJunk(b []byte) int {
+	n, odd := 0, 0
+	for n < len(b) && odd <= maxLeading && (isBlank(b[n]) || b[n] == '\n') {
+		if !isEOL(b[n]) {
+			odd++
+		}
+		n++
+	}
+	return n
+}
+
+// IsJunk reports whether b holds blanks or NUL, and nothing else but line ends.
+func IsJunk(b []byte) bool {
+	return len(trimEmptyLines(b)) > 0 && leadingJunk(b) == len(b)
+}
+
+// maxPreamble bounds what may stand before the first request of a connection, bytes. The
+// header that proxies put there is not longer (PROXY protocol, sections 2.1 and 2.2).
+const maxPreamble = 256
+
+// BehindPreamble reports whether a request begins, beyond reasonable doubt, a few bytes
+// into b, where a connection begins.
+func BehindPreamble(b []byte) bool {
+	line, _ := nextLine(b)
+	if foreignVersion(bytes.TrimRight(line, "\r\n")) {
+		return false
+	}
+	for i := 1; i < min(len(b), maxPreamble); i++ {
+		if mayFollow(b, i) && StrictStart(exchange.ToServer, b[i:]) && bytes.IndexByte(b[i:], '\n') >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// mayFollow reports whether at i, behind bytes that belong to no message, the method of a
+// request may begin.
+func mayFollow(b []byte, i int) bool {
+	return b[i] >= 'A' && b[i] <= 'Z' && (!isToken(b[i-1]) || i == proxyEnd(b))
+}
+
+// proxyEnd returns where the binary header ends that a proxy has put at the beginning of b,
+// of which blanks may have been passed over; -1 where there is none (PROXY protocol, section 2.2).
+func proxyEnd(b []byte) int {
+	const word, fixed = "QUIT\n", 9
+	i := bytes.Index(b[:min(len(b), 12)], []byte(word))
+	if i < 0 || len(b) < i+fixed {
+		return -1
+	}
+	return i + fixed + int(binary.BigEndian.Uint16(b[i+fixed-2:]))
 }
 
 func trimEmptyLines(b []byte) []byte {

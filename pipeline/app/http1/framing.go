@@ -42,6 +42,9 @@ func (f *framing) claimed() bool { return f.chunked || f.teOther || f.hidden }
 // requestBody decides on the body of a request (RFC 9112, section 6.3).
 func (c *Conn) requestBody(s *side, at *packet.Pos) {
 	s.meta.setMethod()
+	if f := &s.framing; f.expect100 && !f.announced() && !f.claimed() && s.over == 0 { // RFC 9110, section 10.1.1
+		s.pair.Anomalies.Add(exchange.AnomalyExpectNoBody)
+	}
 	c.beginFramed(exchange.ToServer, s, at)
 }
 
@@ -265,6 +268,40 @@ func (p *headParser) contentLength(v []byte) {
 		return
 	}
 	f.numbers(v)
+	f.joined(v)
+}
+
+// joined notes the number that the digits of v are together, where blanks or underscores
+// divide them and nothing else is there.
+func (f *framing) joined(v []byte) {
+	digits := make([]byte, 0, len(v))
+	for _, c := range v {
+		switch {
+		case isDigit(c):
+			digits = append(digits, c)
+		case c != ' ' && c != '\t' && c != '_':
+			return
+		}
+	}
+	if n, ok := decimal(digits); ok {
+		f.addLength(n)
+	}
+}
+
+// likeLength reads a field that only some readers take for Content-Length. To the others a
+// request has no body, unless another field says so.
+func (p *headParser) likeLength(v []byte) {
+	f := &p.s.framing
+	n, ok := decimal(v)
+	if !ok {
+		return
+	}
+	if p.s.msg == &p.s.pair.Request.Message && f.fields == 0 {
+		f.addLength(0)
+	}
+	p.add(exchange.AnomalyBadCL)
+	f.fields, f.badLength = f.fields+1, true
+	f.addLength(n)
 }
 
 // addLength notes one more reading of Content-Length.
@@ -355,9 +392,11 @@ func (p *headParser) transferEncoding(v []byte) {
 		case len(one) == 0:
 			f.teOther = true // an empty element, which not all readers pass over
 		case same(one, "chunked"):
+			f.teOther = f.teOther || f.chunked // once is what is allowed (RFC 9112, section 7.1)
 			f.chunked = true
-		case same(one, "identity"):
-		case same(one, "gzip"), same(one, "x-gzip"), same(one, "deflate"), same(one, "compress"):
+		case same(one, "identity"): // alone it says nothing, beside others not all readers know it
+			f.teOther = f.teOther || f.chunked || len(v) > 0
+		case same(one, "gzip"), same(one, "x-gzip"), same(one, "deflate"), same(one, "compress"), same(one, "br"), same(one, "zstd"):
 			p.add(exchange.AnomalyTECoding)
 			m := p.s.msg
 			m.ContentEncoding = app.AddCoding(m.ContentEncoding, p.str(one))

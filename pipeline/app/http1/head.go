@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"math"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 
@@ -50,7 +51,7 @@ func (c *Conn) parseHead(d exchange.Dir, s *side, scan *headScan) int {
 // plainHead reads a head as nearly all are: lines of name, colon and value that end in
 // CRLF, without other control bytes than tabs. It reports whether h is one.
 func (p *headParser) plainHead(d exchange.Dir, h []byte, scan *headScan) bool {
-	if scan.end != len(h) || scan.lines < 2 || scan.lines > scanLines {
+	if scan.end != len(h) || scan.lines < 2 || scan.lines > scanLines || !scan.ascii && bytes.IndexByte(h, 0x7f) >= 0 {
 		return false
 	}
 	n := int(scan.lf[0]) + 1
@@ -58,7 +59,9 @@ func (p *headParser) plainHead(d exchange.Dir, h []byte, scan *headScan) bool {
 		return false
 	}
 	if d == exchange.ToServer {
-		p.requestLine(h[:n-2])
+		if p.requestLine(h[:n-2]); p.s.pair.Request.Version == "HTTP/0.9" {
+			return false
+		}
 	} else {
 		p.statusLine(h[:n-2])
 		if p.s.pair.Anomalies.Has(exchange.AnomalyBadStatusLine) {
@@ -250,9 +253,15 @@ func (p *headParser) notice(name, value []byte) {
 		if same(name, "content-type") && m.ContentType == "" {
 			m.ContentType = p.str(value)
 		}
+	case 13:
+		if same(name, "contentlength") && p.loose { // a blank was between the words
+			p.likeLength(value)
+		}
 	case 14:
 		if same(name, "content-length") {
 			p.contentLength(value)
+		} else if alike(name, "content-length") {
+			p.likeLength(value)
 		}
 	case 16:
 		if same(name, "content-encoding") {
@@ -261,8 +270,21 @@ func (p *headParser) notice(name, value []byte) {
 	case 17:
 		if same(name, "transfer-encoding") {
 			p.transferEncoding(value)
+		} else if alike(name, "transfer-encoding") && bytes.Contains(squeezed(value), []byte("chunked")) {
+			f.hidden = true
 		}
 	}
+}
+
+// alike reports whether name is want but for the byte between its words: servers that hand
+// fields on as variables, in the manner of CGI (RFC 3875, section 4.1.18), write that as an
+// underscore, and those behind them take the one name for the other.
+func alike(name []byte, want string) bool {
+	if name[0]|0x20 != want[0] || len(name) != len(want) {
+		return false
+	}
+	i := strings.IndexByte(want, '-')
+	return !isAlpha(name[i]) && !isDigit(name[i]) && same(name[:i], want[:i]) && same(name[i+1:], want[i+1:])
 }
 
 func (p *headParser) contentEncoding(value []byte) {

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"crypto/sha256"
 
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
@@ -49,8 +50,11 @@ func (c *Conn) headPart(d exchange.Dir, s *side, at *packet.Pos, b []byte, line 
 	before := line
 	end, line := c.headEnds(s, line)
 	first := before == 0 && line > 0 // the start line has become whole
-	if first && d == exchange.ToServer && isOld(m.Head) {
-		end = bytes.IndexByte(m.Head, '\n') + 1 // one line is all of it
+	if first {
+		s.old = d == exchange.ToServer && isOld(m.Head)
+	}
+	if s.old {
+		end = s.oldEnd(end)
 	}
 	if end < 0 || first && !s.checked && !startLine(d, m.Head[:bytes.IndexByte(m.Head, '\n')+1]) {
 		c.tally.HTTP += int64(len(b))
@@ -74,10 +78,38 @@ func (c *Conn) headPart(d exchange.Dir, s *side, at *packet.Pos, b []byte, line 
 	return all[end-old:]
 }
 
+// oldEnd returns where the head ends whose start line is one of HTTP/0.9: that line is
+// all of it, unless fields follow, because the sender has left out the version alone. end
+// is where the empty line has been found, -1 where none has.
+func (s *side) oldEnd(end int) int {
+	line := bytes.IndexByte(s.msg.Head, '\n') + 1
+	if v := fieldLike(s.msg.Head[line:]); v == No {
+		return line
+	} else if v == Yes && end >= 0 {
+		return end
+	}
+	s.pending = true
+	return -1
+}
+
+// noteOld names fields behind a start line of HTTP/0.9, and notes the reading to which
+// that line is all of the request.
+func (s *side) noteOld() {
+	line := int64(bytes.IndexByte(s.msg.Head, '\n') + 1)
+	if line == int64(len(s.msg.Head)) {
+		return
+	}
+	s.pair.Anomalies.Add(exchange.AnomalyBadVersion)
+	s.msg.Alt = &exchange.AltFraming{Framing: exchange.FramingNone, BodySHA256: sha256.Sum256(nil), Hashed: true, Next: s.from + line}
+}
+
 // headWhole reads the head that is stored, of which counted bytes were counted before.
 // What lies behind its end for a lenient reader is read again.
 func (c *Conn) headWhole(d exchange.Dir, s *side, at *packet.Pos, counted int) {
 	from := s.from
+	if h := s.msg.Head; cap(h) > 2*len(h)+firstStep/16 { // no pair holds on to what was read ahead
+		s.msg.Head = bytes.Clone(h)
+	}
 	c.tally.HTTP -= int64(counted)
 	n := c.headDone(d, s, at, nil)
 	if rest := s.rest; rest != nil {
@@ -90,13 +122,47 @@ func (c *Conn) headWhole(d exchange.Dir, s *side, at *packet.Pos, counted int) {
 // reports whether there is such a place.
 func (c *Conn) settleHead(d exchange.Dir, s *side, at *packet.Pos) bool {
 	s.pending = false
-	h := s.msg.Head
-	if s.over > 0 || looseEnd(h, true) < 0 {
+	h, from := s.msg.Head, s.from
+	end := s.looseEnd()
+	if s.over > 0 || end < 0 {
 		return false
 	}
+	if !s.checked && !looseStart(d, h) {
+		c.junkHead(d, s, at)
+		return true
+	}
 	s.checked = true
+	rest := bytes.Clone(h[end:])
+	s.msg.Head = h[:end]
 	c.headWhole(d, s, at, len(h))
+	if len(rest) > 0 {
+		c.Data(d, moved(at, from+int64(end)), rest)
+	}
 	return true
+}
+
+// looseEnd returns where the stored head ends for a lenient reader if no more of it comes;
+// -1 where it does not.
+func (s *side) looseEnd() int {
+	h := s.msg.Head
+	end := looseEnd(h, true)
+	if !s.old {
+		return end
+	}
+	if line := bytes.IndexByte(h, '\n') + 1; fieldLike(h[line:]) != Yes {
+		return line
+	} else if end < 0 {
+		return len(h)
+	}
+	return end
+}
+
+// looseStart reports whether the first line of h, as a lenient reader cuts it, is the
+// start line of a message.
+func looseStart(d exchange.Dir, h []byte) bool {
+	l := oddLines{b: h, whole: true}
+	line, _ := l.next()
+	return startLine(d, append(bytes.Clone(line), '\n'))
 }
 
 // headEnds looks for the end of the head in what is stored; -1 is none, yet. line is
@@ -159,17 +225,27 @@ func (c *Conn) firstLine(d exchange.Dir, s *side, at *packet.Pos) {
 	if eol >= 0 && startLine(d, head[:eol+1]) || eol < 0 && StrictStart(d, head) {
 		return
 	}
-	junk := bytes.Clone(head)
+	c.junkHead(d, s, at)
+}
+
+// junkHead takes back the message begun on s, of which nothing but its head has come: it
+// is none.
+func (c *Conn) junkHead(d exchange.Dir, s *side, at *packet.Pos) {
+	junk, from := bytes.Clone(s.msg.Head), s.from
 	c.tally.HTTP -= int64(len(junk))
 	c.abandon(d, s)
 	s.state, s.gapped, s.anywhere = lost, false, true
-	c.Data(d, *at, junk)
+	c.Data(d, moved(at, from), junk)
 }
 
 // headOver takes bytes of a head that is over the limit: they are looked at for
 // its end, not stored.
 func (c *Conn) headOver(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 	if s.over == 0 {
+		h := s.msg.Head // no more of it will be stored to tell its end by
+		if end := s.looseEnd(); end >= 0 && end < len(h) && c.settleHead(d, s, at) {
+			return b
+		}
 		copy(s.tail[:], tailOf(s.msg.Head))
 	}
 	for i := 0; i < len(b); i++ {
@@ -230,6 +306,9 @@ func (c *Conn) headDone(d exchange.Dir, s *side, at *packet.Pos, scan *headScan)
 	c.tally.HTTP += int64(n)
 	if s.over > 0 {
 		s.pair.Anomalies.Add(exchange.AnomalyHeadLimit)
+	}
+	if s.old {
+		s.noteOld()
 	}
 	if d == exchange.ToServer {
 		c.requestBody(s, at)

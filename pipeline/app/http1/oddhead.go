@@ -14,7 +14,9 @@ func (p *headParser) oddHead(d exchange.Dir, h []byte) int {
 	l := oddLines{b: h, whole: true}
 	line, _ := l.next()
 	if d == exchange.ToServer {
-		p.requestLine(line)
+		if p.requestLine(line); isOld(h[:l.at]) && fieldLike(h[l.at:]) != Yes {
+			return l.at
+		}
 	} else {
 		p.statusLine(line)
 	}

@@ -154,7 +154,10 @@ func (l *oddLines) cutCR(start, i int) (end int, done bool) {
 		l.at = j
 		l.bareCR++
 		return 0, true
-	case crs >= 2:
+	case crs >= 2 && !l.valueGoesOn(j):
+		if l.unsure {
+			return 0, false
+		}
 		for l.at = i; l.at < len(b) && b[l.at] == '\r'; {
 			l.at++
 		}
@@ -162,8 +165,33 @@ func (l *oddLines) cutCR(start, i int) (end int, done bool) {
 		l.ended = true
 		return 0, true
 	}
-	l.crValue = true
+	l.crValue = l.crValue || i < len(b)-1 // else the head is cut inside a line end
 	return j, false
+}
+
+// valueGoesOn reports whether the bytes at j, behind a run of CR, belong to the line that
+// the run stands in, and not to the body: lines so far end in CRLF, this one does too, and
+// the head goes on behind it or ends. What holds a start line is no value.
+func (l *oddLines) valueGoesOn(j int) bool {
+	if l.crlf == 0 || l.bareLF+l.bareCR > 0 {
+		return false
+	}
+	b := l.b[j:min(len(l.b), j+firstStep)]
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		l.unsure = !l.whole && len(b) < firstStep
+		return false
+	}
+	rest := l.b[j+i+1:]
+	switch v := fieldLike(rest); {
+	case i == 0 || b[i-1] != '\r' || bytes.Contains(b[:i], []byte("HTTP/1.")):
+		return false
+	case v == Yes, bytes.HasPrefix(rest, crlfMark):
+		return true
+	default:
+		l.unsure = v == More && !l.whole
+	}
+	return false
 }
 
 // maxName bounds how far the colon of a header is looked for, bytes.

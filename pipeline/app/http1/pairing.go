@@ -142,6 +142,9 @@ func (c *Conn) finish(d exchange.Dir, s *side, bad bool) {
 		return
 	}
 	m.respDone = true
+	if m.early {
+		m.pair.Anomalies.Add(exchange.AnomalyEarlyResponse)
+	}
 	if up := &c.sides[exchange.ToServer]; up.meta == m {
 		up.refuse()
 	}

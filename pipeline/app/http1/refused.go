@@ -23,6 +23,9 @@ func (c *Conn) withheld(s *side, at *packet.Pos, b []byte, last bool) []byte {
 		return nil
 	case v == Yes && StrictStart(exchange.ToServer, b):
 		s.pair.Anomalies.Add(exchange.AnomalyShortBody)
+		if f := &s.framing; f.n > 0 && !f.chunked {
+			c.otherwise(exchange.ToServer, s, exchange.FramingLength, f.lengths[0])
+		}
 		c.done(exchange.ToServer, s, at, true)
 		return b
 	}

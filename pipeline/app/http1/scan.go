@@ -11,7 +11,7 @@ const scanLines = 64
 // A headScan is what one pass over a head finds.
 type headScan struct {
 	end   int  // length of the head with the CRLF CRLF that ends it; -1 for none
-	ascii bool // no byte above 0x7f in it
+	ascii bool // no byte from 0x7f on in it
 	low   int  // bytes below the space
 	lines int  // of them ending in LF; more than scanLines are counted only
 	lf    [scanLines]uint16
@@ -21,7 +21,7 @@ type headScan struct {
 const (
 	ones     = 0x0101010101010101
 	newlines = 0x0a0a0a0a0a0a0a0a
-	colons   = 0x3a3a3a3a3a3a3a3a
+	hyphens  = 0x2d2d2d2d2d2d2d2d
 	highBits = 0x8080808080808080
 	spaces   = 0x2020202020202020
 )
@@ -36,8 +36,9 @@ func (h *headScan) run(b []byte) {
 		w := binary.LittleEndian.Uint64(b[i:])
 		// With its highest bit set, only a byte below the space loses that bit.
 		controls := ^((w | highBits) - spaces) & ^w & highBits
+		high := w | (w + ones) // with its highest bit set where a byte is 0x7f or more
 		if controls == 0 {
-			seen |= w
+			seen |= high
 			continue
 		}
 		x := w ^ newlines
@@ -47,15 +48,15 @@ func (h *headScan) run(b []byte) {
 				head := ^uint64(0) >> (56 - 8*k)
 				h.end = i + k + 1
 				h.low = low + bits.OnesCount64(controls&head)
-				h.ascii = (seen|w&head)&highBits == 0
+				h.ascii = (seen|high&head)&highBits == 0
 				return
 			}
 		}
-		seen |= w
+		seen |= high
 		low += bits.OnesCount64(controls)
 	}
 	for ; i < len(b) && h.end < 0; i++ {
-		seen |= uint64(b[i])
+		seen |= uint64(b[i]) | (uint64(b[i]) + 1)
 		if b[i] < ' ' {
 			low++
 		}
@@ -66,20 +67,23 @@ func (h *headScan) run(b []byte) {
 	h.low, h.ascii = low, seen&highBits == 0
 }
 
-// nameEnd returns the place of the first byte of line, which ends in CRLF, that is a
-// colon or not above the space.
+// nameEnd returns the place of the first byte of line, which ends in CRLF, that may not
+// stand in a name (RFC 9110, section 5.6.2).
 func nameEnd(line []byte) int {
 	i := 0
 	for ; i+8 <= len(line); i += 8 {
+		// Most bytes of names are letters and hyphens: those are looked at by words.
 		w := binary.LittleEndian.Uint64(line[i:])
-		x := w ^ colons
-		// The lowest bit set is right; a borrow may have set others above it.
-		stops := (x-ones)&^x&highBits | ^((w|highBits)-(spaces+ones))&^w&highBits
+		x := (w | spaces) &^ highBits
+		letters := (x + (0x80-'a')*ones) &^ (x + (0x7f-'z')*ones) &^ w
+		y := w ^ hyphens
+		stops := ^(letters | ^(y&^highBits + ^uint64(highBits) | y)) & highBits
 		if stops != 0 {
-			return i + bits.TrailingZeros64(stops)/8
+			i += bits.TrailingZeros64(stops) / 8
+			break
 		}
 	}
-	for line[i] > ' ' && line[i] != ':' {
+	for isToken(line[i]) {
 		i++
 	}
 	return i

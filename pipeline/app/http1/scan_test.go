@@ -17,7 +17,7 @@ func FuzzScan(f *testing.F) {
 
 func TestScan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	const bytesOf = "\r\n\r\n\t \x1f a:\x7f\x80\xff"
+	const bytesOf = "\r\n\r\n\t \x1f a:\x7f\x80\xffzZA-_@[`{9\xe1\xad"
 	for range 20000 {
 		b := make([]byte, rng.IntN(40))
 		for i := range b {
@@ -45,7 +45,7 @@ func testScan(t *testing.T, b []byte) {
 	var lf []uint16
 	ascii, low := true, 0
 	for i, c := range head {
-		ascii = ascii && c < 0x80
+		ascii = ascii && c < 0x7f
 		if c < ' ' {
 			low++
 		}
@@ -57,7 +57,7 @@ func testScan(t *testing.T, b []byte) {
 		t.Errorf("%q: end %d, ascii %t, %d controls, lines at %v; want %d, %t, %d, %v", b, got.end, got.ascii, got.low, got.lf[:min(got.lines, scanLines)], end, ascii, low, lf)
 	}
 	line := append(bytes.Clone(b), "\r\n"...)
-	name := bytes.IndexFunc(line, func(r rune) bool { return r <= ' ' || r == ':' })
+	name := slices.IndexFunc(line, func(c byte) bool { return !isToken(c) })
 	if got := nameEnd(line); got != name {
 		t.Errorf("%q: the name ends at %d, want %d", line, got, name)
 	}

@@ -57,8 +57,8 @@ func (c *Conn) skip(s *side, b []byte) {
 }
 
 // candidate returns the next place from i on where a message may begin. In step
-// with the stream, but behind junk, a response may begin anywhere; otherwise a
-// message begins with a segment or with a line.
+// with the stream, but behind junk, a response may begin anywhere, and a request behind a
+// few bytes; otherwise a message begins with a segment or with a line.
 func (c *Conn) candidate(d exchange.Dir, s *side, b []byte, i int, first bool) int {
 	if i == 0 && (first || s.anywhere) {
 		return 0
@@ -68,6 +68,13 @@ func (c *Conn) candidate(d exchange.Dir, s *side, b []byte, i int, first bool) i
 			return i + j
 		}
 		return len(b)
+	}
+	if s.anywhere {
+		for i = max(i, 1); i < min(len(b), maxPreamble); i++ {
+			if mayFollow(b, i) {
+				return i
+			}
+		}
 	}
 	for i = max(i, 1); i < len(b); i++ {
 		j := bytes.IndexByte(b[i-1:], '\n')
@@ -100,5 +107,9 @@ func mayStart(d exchange.Dir, b []byte) bool {
 		}
 		return len(b) < len(like)
 	}
-	return DetectRequest(b) == More
+	n := 0
+	for n < len(b) && isToken(b[n]) {
+		n++
+	}
+	return (n < 3 || knownPrefix(b[:n]) || allUpper(b[:n])) && DetectRequest(b) == More
 }

@@ -24,7 +24,13 @@ func (c *Conn) start(d exchange.Dir, s *side, at *packet.Pos, b []byte) []byte {
 		behind := moved(at, at.Offset+int64(n))
 		at = &behind
 	}
-	if b = b[n:]; len(b) == 0 {
+	b = b[n:]
+	if n = leadingJunk(b); n > 0 && d == exchange.ToServer {
+		c.skip(s, b[:n])
+		behind := moved(at, at.Offset+int64(n))
+		at, b = &behind, b[n:]
+	}
+	if len(b) == 0 {
 		return nil
 	}
 	if d == exchange.ToClient && !usualStart(d, b) {
@@ -108,9 +114,7 @@ func (c *Conn) begin(d exchange.Dir, s *side, at *packet.Pos) {
 	} else {
 		m := c.match(at)
 		s.meta, s.pair, s.msg = m, m.pair, &m.pair.Response.Message
-		if !m.reqDone && m.pair.Request.Present {
-			m.pair.Anomalies.Add(exchange.AnomalyEarlyResponse)
-		}
+		m.early = !m.reqDone && m.pair.Request.Present
 		if s.junk > 0 {
 			m.pair.Anomalies.Add(exchange.AnomalyJunkBeforeResponse)
 		}
@@ -121,7 +125,7 @@ func (c *Conn) begin(d exchange.Dir, s *side, at *packet.Pos) {
 	s.junk, s.gapped, s.anywhere = 0, false, false
 	s.msg.Present, s.msg.Begin = true, max(0, at.Offset+1)
 	s.msg.Head = s.msg.Head[:0]
-	s.line, s.scanned, s.over, s.checked = 0, 0, 0, false
+	s.line, s.scanned, s.over, s.checked, s.old = 0, 0, 0, false, false
 	s.from, s.alt = at.Offset, nil
 	s.state = inHead
 	if len(s.stray.at) > 0 {

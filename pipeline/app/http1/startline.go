@@ -40,6 +40,9 @@ func (p *headParser) requestLine(b []byte) {
 		if string(method) != "GET" {
 			p.add(exchange.AnomalyBadVersion)
 		}
+		if bytes.ContainsAny(target, " \t") {
+			p.add(exchange.AnomalyBadRequestLine)
+		}
 	}
 	req.Method, req.Target = p.str(method), p.str(target)
 }

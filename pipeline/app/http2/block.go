@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"recap/pipeline/app"
+	"recap/pipeline/app/grpc"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -14,6 +15,9 @@ const (
 	maxList = 1 << 20
 	// listCost is what a field counts beside its bytes (RFC 9113, section 6.5.2).
 	listCost = 32
+	// manyFrames is more than a header list of maxList needs, in the shortest frames that
+	// an endpoint may be limited to.
+	manyFrames = 128
 	// maxField bounds one field of a header block, bytes as sent.
 	maxField = 1 << 20
 )
@@ -25,10 +29,16 @@ type block struct {
 	id      uint32  // of the frames
 	st      *stream // the message's; nil: nobody wants it
 	d       exchange.Dir
+	frames  int // CONTINUATION so far
 	trailer bool
 	last    bool   // END_STREAM
 	broken  bool   // it cannot be decoded
 	part    []byte // the beginning of a field
+	veiled  int    // fields at its beginning whose names are not known: pseudo-headers, perhaps
+	doubt   bool   // trailers, or the response after one whose status is not known
+	raw     []byte // of a block in doubt, as sent
+	packets int    // that the message had before a block in doubt
+	began   int64  // capture time of a block in doubt
 	c       *Conn
 }
 
@@ -46,6 +56,7 @@ func (c *Conn) openHeaders(d exchange.Dir, s *side, at packet.Pos) {
 		h := c.beginHalf(d, s, st)
 		s.block.last = s.f.flags&flagEndStream != 0
 		s.block.trailer = h.headed
+		c.openAfterVague(d, s, st, at)
 		if h.headed && (h.tailed || !s.block.last) {
 			st.pair.Anomalies.Add(exchange.AnomalyBadFrame) // trailers end a message
 		}
@@ -54,6 +65,38 @@ func (c *Conn) openHeaders(d exchange.Dir, s *side, at packet.Pos) {
 	}
 	c.touchStarted(s, st, d, at)
 	c.enter(d, s, at, inBlock)
+}
+
+// openAfterVague looks at a block that would be trailers, behind one whose status is
+// not known: that one may have been an interim response.
+func (c *Conn) openAfterVague(d exchange.Dir, s *side, st *stream, at packet.Pos) {
+	k, h, m := &s.block, st.side(d), st.message(d)
+	if d != exchange.ToClient || !k.trailer || !h.vague && !h.bad || m.HasBody || st.pair.Response.Status != 0 || len(m.Trailers) > 0 {
+		return
+	}
+	k.doubt, k.packets, k.began = true, len(m.Packets), at.TimeNS
+	if len(s.started) > 0 {
+		k.began = s.started[0].at.TimeNS
+	}
+	if !k.last {
+		k.final(false) // trailers end a message
+	}
+}
+
+// final takes the block for that of the response behind an interim one. touched says
+// that packets of it were noted.
+func (k *block) final(touched bool) {
+	h, m := k.st.side(k.d), k.st.message(k.d)
+	packets := m.Packets[min(k.packets, max(len(m.Packets)-1, 0)):]
+	end := m.EndTimeNS
+	k.c.interim(k.st, h)
+	h.tailed, h.grpc = false, nil
+	if touched && len(packets) > 0 {
+		m.Packets = append(m.Packets, packets...)
+		m.TimeNS, m.EndTimeNS = k.began, end
+	}
+	m.Head = append(m.Head, k.raw...)
+	k.doubt, k.trailer, k.raw = false, false, nil
 }
 
 // openPromise begins the request of a pushed response (RFC 9113, section 8.4).
@@ -75,6 +118,13 @@ func (c *Conn) openPromise(d exchange.Dir, s *side, at packet.Pos, promised uint
 	c.enter(d, s, at, inBlock)
 }
 
+// continues counts a further frame of the block.
+func (k *block) continues() {
+	if k.frames++; k.frames == manyFrames && k.st != nil {
+		k.st.pair.Anomalies.Add(exchange.AnomalyContinuationFlood)
+	}
+}
+
 func (c *Conn) openBlock(d exchange.Dir, s *side, st *stream) {
 	s.block = block{open: true, id: s.f.id, st: st, d: d, part: s.block.part[:0], c: c}
 }
@@ -86,8 +136,11 @@ func (c *Conn) blockData(d exchange.Dir, s *side, at packet.Pos, b []byte) []byt
 	if k.st != nil {
 		c.touch(k.st, k.d, at)
 		c.tally.HTTP += int64(n)
-		if !k.trailer {
+		switch {
+		case !k.trailer:
 			c.keepHead(k, b[:n])
+		case k.doubt:
+			k.raw = append(k.raw, b[:min(n, maxTable)]...)
 		}
 	} else {
 		c.tally.Unparsed += int64(n)
@@ -158,7 +211,8 @@ func (c *Conn) breakBlock(d exchange.Dir, s *side, at packet.Pos) {
 		return
 	}
 	if st := s.block.st; st != nil {
-		st.half[s.block.d].bad = true
+		h := &st.half[s.block.d]
+		h.bad, h.cut = true, true
 	}
 	s.block.part = s.block.part[:0]
 	c.endBlock(d, s, at)
@@ -186,7 +240,7 @@ func (c *Conn) endBlock(d exchange.Dir, s *side, at packet.Pos) {
 	if !k.trailer {
 		h.headed = true
 		switch {
-		case !h.pseudo && !h.vague && !h.bad && s.epoch > 0:
+		case !h.pseudo && !h.bad && s.epoch > 0 && (k.veiled == 0 || k.last && k.veiled < fewestPseudo[k.d]):
 			// Trailers; the header block is missing.
 			m.Trailers = append(m.Trailers, m.Headers...)
 			m.Headers, m.Head = m.Headers[:0], m.Head[:0]
@@ -200,11 +254,10 @@ func (c *Conn) endBlock(d exchange.Dir, s *side, at packet.Pos) {
 			}
 		}
 		c.beginFrames(st, k.d)
-		if hasPrefixFold(m.ContentType, "application/grpc") && m.ContentEncoding == "" && !h.bad && c.env.Message != nil {
-			h.grpc = &grpc{web: hasPrefixFold(m.ContentType, "application/grpc-web")}
-			if hasPrefixFold(m.ContentType, "application/grpc-web-text") {
-				h.grpc = nil // base64
-			}
+		if form := grpc.FormOf(m.ContentType); form != grpc.None && m.ContentEncoding == "" && !h.bad && c.env.Message != nil {
+			h.grpc = grpc.NewReader(c.env, c.conn, grpc.Body{
+				Pair: st.pair, Dir: k.d, Form: form, Encoding: st.encoded[k.d], Count: &st.counted,
+			})
 		}
 	}
 	if k.last {
@@ -214,9 +267,9 @@ func (c *Conn) endBlock(d exchange.Dir, s *side, at packet.Pos) {
 	c.charge(st)
 }
 
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
+// fewestPseudo is how many pseudo-headers a message has at least, by direction, that
+// may have trailers or no body (RFC 9113, section 8.3): all but CONNECT.
+var fewestPseudo = [2]int{exchange.ToServer: 3, exchange.ToClient: 1}
 
 // request derives what follows from a request's fields (RFC 9113, section 8.3.1).
 func (c *Conn) request(st *stream, h *half) {
@@ -236,7 +289,7 @@ func (c *Conn) request(st *stream, h *half) {
 		req.Target = authority
 		return
 	}
-	if !h.vague && (req.Method == "" || req.Scheme == "" || req.Target == "") {
+	if !h.vague && !h.cut && (req.Method == "" || req.Scheme == "" || req.Target == "") {
 		p.Anomalies.Add(exchange.AnomalyBadPseudoHeader)
 	}
 	req.Path, req.Query, _ = strings.Cut(req.Target, "?")
@@ -255,7 +308,7 @@ func (c *Conn) response(st *stream, h *half, at packet.Pos) bool {
 	p := st.pair
 	resp := &p.Response
 	resp.Version = c.version
-	if resp.Status == 0 && !h.vague {
+	if resp.Status == 0 && !h.vague && !h.cut {
 		p.Anomalies.Add(exchange.AnomalyBadPseudoHeader)
 	}
 	if resp.Status < 100 || resp.Status > 199 {
@@ -265,12 +318,24 @@ func (c *Conn) response(st *stream, h *half, at packet.Pos) bool {
 		p.Anomalies.Add(exchange.AnomalyBadFrame) // an interim response ends nothing
 		return false
 	}
-	one := exchange.Interim{Status: resp.Status, TimeNS: at.TimeNS}
+	c.interim(st, h)
+	return true
+}
+
+// interim puts what was read of a response among the interim ones.
+func (c *Conn) interim(st *stream, h *half) {
+	p := st.pair
+	resp := &p.Response
+	one := exchange.Interim{Status: resp.Status, TimeNS: resp.TimeNS}
 	// All interim responses together keep no more than one header list may.
-	if h.interim += h.list + listCost; h.interim <= maxList && len(resp.Interim) < c.env.Limits.Fields {
+	h.interim += h.list + listCost
+	switch {
+	case resp.Status == 0 && len(resp.Headers) == 0:
+		// Nothing of it is known.
+	case h.interim <= maxList && len(resp.Interim) < c.env.Limits.Fields:
 		one.Headers = append(one.Headers, resp.Headers...)
 		resp.Interim = append(resp.Interim, one)
-	} else {
+	default:
 		h.interim -= h.list + listCost
 		p.Anomalies.Add(exchange.AnomalyHeaderListLimit)
 	}
@@ -281,7 +346,6 @@ func (c *Conn) response(st *stream, h *half, at packet.Pos) bool {
 	resp.Status = 0
 	h.headed, h.list, h.lengths = false, 0, 0
 	c.charge(st)
-	return true
 }
 
 // wants implements sink.
@@ -324,6 +388,10 @@ func (k *block) field(e *entry) {
 		return
 	}
 	f := exchange.Header{Name: e.name, Value: e.value}
+	if k.doubt && (e.name == ":status" || e.nameOdd&oddUnknown != 0 && e.valueOdd == 0 && k.mayBePseudo(e)) {
+		k.final(true)
+	}
+	k.doubt, k.raw = false, nil
 	if k.trailer {
 		if len(e.name) > 0 && e.name[0] == ':' {
 			p.Anomalies.Add(exchange.AnomalyBadPseudoHeader)
@@ -333,6 +401,9 @@ func (k *block) field(e *entry) {
 	}
 	m.Headers = append(m.Headers, f)
 	if e.nameOdd&oddUnknown != 0 {
+		if !h.regular && k.mayBePseudo(e) {
+			k.veiled++
+		}
 		return
 	}
 	if len(e.name) > 0 && e.name[0] == ':' {
@@ -374,6 +445,15 @@ func (k *block) field(e *entry) {
 	case "transfer-encoding", "connection", "proxy-connection", "keep-alive", "upgrade":
 		p.Anomalies.Add(exchange.AnomalyConnectionHeader) // RFC 9113, section 8.2.2
 	}
+}
+
+// mayBePseudo reports whether a field whose name is not known may be a pseudo-header.
+func (k *block) mayBePseudo(e *entry) bool {
+	if k.d == exchange.ToServer || e.valueOdd&oddUnknown != 0 {
+		return true
+	}
+	_, ok := decimal(e.value)
+	return ok && len(e.value) == 3 && e.value[0] >= '1' && e.value[0] <= '5'
 }
 
 // odd names what is odd about a field.

@@ -102,7 +102,7 @@ func (c *Conn) payload(d exchange.Dir, st *stream, at packet.Pos, b []byte) {
 		c.bodyData(h, st.message(d), b)
 	}
 	if h.grpc != nil {
-		c.messages(d, st, at, b)
+		h.grpc.Data(at, b)
 	}
 }
 
@@ -170,7 +170,7 @@ func (c *Conn) bodyGap(st *stream, d exchange.Dir, n int64, reason string) {
 		c.noteGap(&st.pair.Anomalies, reason)
 	}
 	if h.grpc != nil {
-		c.messageGap(d, st, n)
+		h.grpc.Gap(n)
 	}
 }
 

@@ -306,6 +306,7 @@ func (c *Conn) begin(d exchange.Dir, s *side, at packet.Pos) {
 			c.enter(d, s, at, inSkip)
 			return
 		}
+		s.block.continues()
 	case frameSettings:
 		c.enter(d, s, at, inSettings)
 		return

@@ -130,7 +130,7 @@ func (f *Finder) scan() {
 			f.heavy++
 		}
 		f.next += frameHeader + h.length
-		f.found = f.links >= chain && f.heavy > 0
+		f.found = f.found || f.links >= chain && f.heavy > 0 && f.open == 0 // what ends a header block is a frame like few others
 		if f.links > 64 && !f.found {
 			f.miss() // empty frames without end
 		}
@@ -174,24 +174,65 @@ func (f *Finder) look(h *frame, b []byte) {
 		f.answers = true
 		return
 	}
-	if skip >= min(len(b), h.length) {
-		return
+	b = b[:min(len(b), h.length)]
+	b = b[min(skip, len(b)):]
+	for len(b) > 0 {
+		n, i, name := fieldName(b)
+		switch {
+		case n == 0:
+			return
+		case i >= 1 && i <= 7, asker(name):
+			f.asks = true
+			return
+		case i >= 8 && i <= 14, string(name) == ":status":
+			f.answers = true
+			return
+		case i >= 15 && i < uint64(dynamicFrom), len(name) > 0:
+			return // pseudo-headers come first
+		}
+		b = b[n:]
 	}
-	c := b[skip]
-	i := int(c & 0x7f)
-	if c&0x80 == 0 {
-		if i = int(c & 0x0f); c&0x40 != 0 {
-			i = int(c & 0x3f)
-		} else if c&0x20 != 0 {
-			return // a table size update
+}
+
+// asker reports whether name is a pseudo-header of requests.
+func asker(name []byte) bool {
+	switch string(name) {
+	case ":method", ":scheme", ":authority", ":path", ":protocol":
+		return true
+	}
+	return false
+}
+
+// fieldName returns the length of the representation at the start of b (RFC 7541,
+// section 6), 0 where b does not hold all of it, and the index of its name or the name.
+func fieldName(b []byte) (n int, i uint64, name []byte) {
+	c, prefix := b[0], uint(4)
+	switch {
+	case c&0x80 != 0:
+		prefix = 7
+	case c&0x40 != 0:
+		prefix = 6
+	case c&0x20 != 0: // a change of the table's size
+		_, n, _ = readInt(b, 5)
+		return n, 0, nil
+	}
+	i, n, err := readInt(b, prefix)
+	if err != nil || c&0x80 != 0 {
+		return n, i, nil
+	}
+	var l literal
+	if i == 0 {
+		if n, err = l.read(b, n); err != nil {
+			return 0, 0, nil
+		}
+		if name = l.b; l.huffman {
+			name, _ = appendHuffman(nil, l.b)
 		}
 	}
-	switch {
-	case i >= 1 && i <= 7:
-		f.asks = true
-	case i >= 8 && i <= 14:
-		f.answers = true
+	if n, err = l.read(b, n); err != nil {
+		n = len(b) // the name is enough
 	}
+	return n, i, name
 }
 
 // miss gives up the chain: it began at no header.

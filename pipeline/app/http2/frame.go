@@ -88,7 +88,7 @@ type shape struct {
 
 var shapes = [...]shape{
 	frameData:           {known: true, flags: 0x09, stream: true},
-	frameHeaders:        {known: true, flags: 0x2d, least: 1, stream: true},
+	frameHeaders:        {known: true, flags: 0x2d, stream: true},
 	framePriority:       {known: true, least: 5, most: 5, stream: true},
 	frameReset:          {known: true, least: 4, most: 4, stream: true},
 	frameSettings:       {known: true, flags: flagAck, noStream: true},
@@ -117,6 +117,9 @@ func (f *frame) proper(who party) bool {
 	case frameSettings:
 		return f.length%6 == 0 && f.length <= 6*64 && (f.flags&flagAck == 0 || f.length == 0)
 	case frameHeaders, frameData:
+		if f.typ == frameHeaders && f.length == 0 && f.flags&flagEndHeaders != 0 {
+			return false // a header block has fields
+		}
 		// Streams that a server opens carry nothing from the client (RFC 9113, section 8.4).
 		return f.id&1 == 1 || who != fromClient
 	case framePushPromise:

@@ -38,8 +38,11 @@ func (c *Conn) beginFrames(st *stream, d exchange.Dir) {
 
 // endMessages gives out what the end of direction d leaves of a message.
 func (c *Conn) endMessages(d exchange.Dir, st *stream, at packet.Pos) {
-	c.endGRPC(d, st, at)
 	h := st.side(d)
+	if h.grpc != nil {
+		h.grpc.End(at)
+		h.grpc = nil
+	}
 	if h.events != nil {
 		if h.stream != nil {
 			h.out, h.how = h.stream.Finish()

@@ -7,6 +7,7 @@ import (
 
 	"recap/pipeline/app"
 	"recap/pipeline/app/coding"
+	"recap/pipeline/app/grpc"
 	"recap/pipeline/app/sse"
 	"recap/pipeline/app/websocket"
 	"recap/pipeline/exchange"
@@ -21,6 +22,7 @@ type half struct {
 	headed  bool // its header block was seen; of a response, the final one
 	tailed  bool // its trailers were seen
 	bad     bool // something of it is missing
+	cut     bool // of a header block
 	vague   bool // some of its fields are not known
 	regular bool // of the block being read: a field that is no pseudo-header came
 	pseudo  bool // of the block being read: a pseudo-header came
@@ -44,7 +46,7 @@ type half struct {
 	how    coding.Outcome
 	key    uint64     // of the body in the memo
 	last   packet.Pos // of the body
-	grpc   *grpc
+	grpc   *grpc.Reader
 	events *sse.Reader // of a response of text/event-stream
 }
 
@@ -410,7 +412,7 @@ func (c *Conn) charge(st *stream) {
 			n += int64(len(h.out.Data))
 		}
 		if h.grpc != nil {
-			n += h.grpc.memory()
+			n += h.grpc.Memory()
 		}
 		if h.events != nil {
 			n += h.events.Memory()

@@ -1,7 +1,9 @@
 package websocket
 
 import (
+	"bytes"
 	"encoding/binary"
+	"unicode/utf8"
 
 	"recap/pipeline/app"
 	"recap/pipeline/exchange"
@@ -16,9 +18,11 @@ type finder struct {
 	opt   *Options
 	buf   []byte
 	parts []part
-	start int // no row begins before
-	next  int // of the row that may begin at start: where the next frame must begin
-	count int // frames of it
+	start int   // no row begins before
+	gone  int64 // bytes that were let go of since the hole
+	later int   // of the row: where the first message behind its first frame begins; 0: not known
+	next  int   // of the row that may begin at start: where the next frame must begin
+	count int   // frames of it
 	open  bool
 	ended bool // a close frame was the last of it
 }
@@ -53,6 +57,7 @@ func (f *finder) search(last bool) bool {
 		ok, more := f.step()
 		switch {
 		case f.count >= rowLength, last && f.ended && f.count >= endLength && f.next == len(f.buf):
+			f.begin()
 			return true
 		case more && !last:
 			return false
@@ -65,7 +70,37 @@ func (f *finder) search(last bool) bool {
 }
 
 // row begins a row at start.
-func (f *finder) row() { f.next, f.count, f.open, f.ended = f.start, 0, false, false }
+func (f *finder) row() { f.next, f.later, f.count, f.open, f.ended = f.start, 0, 0, false, false }
+
+// begin decides where the row begins. What comes before its first true frame may look like
+// another that leads to it, by accident: the first frame is taken for one only where it
+// stands right behind the hole, or where it reads as text.
+func (f *finder) begin() {
+	if f.gone+int64(f.start) > 0 && f.later > 0 && f.later < f.next && !f.reads() {
+		f.start = f.later
+	}
+}
+
+// reads reports whether the frame at start holds text.
+func (f *finder) reads() bool {
+	b := f.buf[f.start:]
+	n := headerLen(b)
+	h := readFrame(b[:n])
+	if h.opcode() != opText || h.compressed() || !h.fin() || h.length < 4 {
+		return false
+	}
+	b = b[n : n+int(h.length)]
+	if h.masked {
+		b = bytes.Clone(b)
+		unmask(b, h.key, 0)
+	}
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return false
+		}
+	}
+	return utf8.Valid(b)
+}
 
 // step takes the next frame of the row; more says that it is not whole.
 func (f *finder) step() (ok, more bool) {
@@ -91,6 +126,9 @@ func (f *finder) step() (ok, more bool) {
 		f.open = !h.fin()
 	}
 	f.ended = h.opcode() == opClose
+	if f.later == 0 && !f.open {
+		f.later = f.next
+	}
 	return true, false
 }
 
@@ -117,6 +155,8 @@ func (f *finder) shed() int64 {
 	f.drop(n)
 	f.start -= n
 	f.next -= n
+	f.later = max(f.later-n, 0)
+	f.gone += int64(n)
 	return int64(n)
 }
 
@@ -139,7 +179,7 @@ func (f *finder) take() (skipped int64, parts []part, b []byte) {
 	n := f.start
 	f.drop(n)
 	parts, b = f.parts, f.buf[n:]
-	f.buf, f.parts, f.start = nil, nil, 0
+	f.buf, f.parts, f.start, f.gone = nil, nil, 0, 0
 	f.row()
 	return int64(n), parts, b
 }
@@ -147,7 +187,7 @@ func (f *finder) take() (skipped int64, parts []part, b []byte) {
 // reset forgets all bytes and returns how many there were.
 func (f *finder) reset() int64 {
 	n := len(f.buf)
-	f.buf, f.parts, f.start = nil, nil, 0
+	f.buf, f.parts, f.start, f.gone = nil, nil, 0, 0
 	f.row()
 	return int64(n)
 }

@@ -70,7 +70,7 @@ func beforeSize(l *list) {
 }
 
 func lastChunk(l *list) {
-	for _, last := range []string{"0x\r\n\r\n", "0\n", "0\r", "0", "0\n\n", "0\n \n", "0\n\r\n", "0\n\r\r\n", "0\r\nfoobar\r\n", ""} {
+	for _, last := range []string{"0x\r\n\r\n", "0\n", "0\r", "0", "0\n\n", "0\n \n", "0\n\r\n", "0\n\r\r\n", "0\r\nfoobar\r\n", "0\r\n foo: bar\r\n\r\n", "0\r\nfoo : bar\r\n\r\n", ""} {
 		l.add("a last chunk that is "+show(last), head(te)+chunked(Hidden, sized, "\r\n", last), "bad_final_chunk", "bare_lf_chunk_ext", "bad_chunk_line")
 	}
 	for _, last := range []string{"00\r\n\r\n", "00000000000000000000\r\n\r\n"} {
@@ -105,7 +105,8 @@ func cutChunk(l *list) {
 }
 
 func otherTE(l *list) {
-	for _, v := range []string{"xchunked", "chunkedx", "x chunked", "chunked x", "chunked;", "chu", "chunked,", ",chunked"} {
+	for _, v := range []string{"xchunked", "chunkedx", "x chunked", "chunked x", "chunked;", "chu", "chunked,", ",chunked",
+		"identity, chunked", "chunked, identity", "chunked, chunked"} {
 		l.both("Transfer-Encoding: "+v, func(b, n string) string { return head("Transfer-Encoding: "+v+"\r\n", n) + b }, "unknown_te", "te_and_cl")
 	}
 	l.add("chunked under Content-Encoding", head("Content-Encoding: chunked\r\n")+chunks(Hidden), "unknown_te")
@@ -120,7 +121,7 @@ func foldedTE(l *list) {
 }
 
 func crTE(l *list) {
-	for _, v := range []string{"\rchunked", "\r chunked", "chunked\r "} {
+	for _, v := range []string{"\rchunked", "\r chunked", "chunked\r ", "\r\rchunked"} {
 		l.both("Transfer-Encoding:"+show(v), func(b, n string) string { return head("Transfer-Encoding:"+v+"\r\n", n) + b }, "bare_cr_value", "nonstd_eol")
 	}
 }

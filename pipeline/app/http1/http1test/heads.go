@@ -18,8 +18,9 @@ func spacedFirst(l *list) {
 
 func junkLines(l *list) {
 	for _, line := range []string{"L\xf6chriger-H\xe4ddar: foobar\r\n", "foo:b\x01ar\r\n", ": foo\r\n", "\x7f\r\n", "\x00\r\n", "qutqzdafsdsh sddfd\r\n", "Foo Bar: foobar\r\n",
-		"FooBar: foobar\r\n     barfoot\r\n", "\r\r\n", "\n\r\n", "\r\r\r\n", "\n\r\r\n", "Foo: bar\r\n \r\n"} {
-		names := []string{"bad_header_line", "escaped_bytes", "obs_fold", "bad_head_end", "bare_lf_eol", "nonstd_eol"}
+		"FooBar: foobar\r\n     barfoot\r\n", "\r\r\n", "\n\r\n", "\r\r\r\n", "\n\r\r\n", "Foo: bar\r\n \r\n",
+		"(foo): bar\r\n", "foo@bar: x\r\n", "foo: b\x7far\r\n", "\xfffoo: bar\r\n", "foo: a\r\rb\r\n", "foo:\r\rb\r\n", "foo: a\r\r\rb\r\n"} {
+		names := []string{"bad_header_line", "escaped_bytes", "obs_fold", "bad_head_end", "bare_lf_eol", "nonstd_eol", "bare_cr_value"}
 		l.both(show(line)+" above chunked", func(b, n string) string { return head(line+te, n) + b }, names...)
 		l.add(show(line)+" and a length", head(line, cl(full))+Hidden, names...)
 		l.add(show(line)+" below chunked", head(te, line)+chunks(Hidden), names...)
@@ -42,6 +43,14 @@ func aroundTE(l *list) {
 	}
 	for _, v := range []string{"chu\x7fnked", "chu\r\n nked", "chu\r\nnked"} {
 		l.both("Transfer-Encoding:"+show(v), func(b, n string) string { return head("Transfer-Encoding:"+v+"\r\n", n) + b }, "unknown_te", "obs_fold", "bad_header_line")
+	}
+	for _, name := range []string{"Transfer_Encoding", "TRANSFER_ENCODING", "Transfer.Encoding", "Transfer Encoding", "\xef\xbb\xbfTransfer-Encoding", "Transfer-Encoding\xa0"} {
+		l.both(show(name), func(b, n string) string { return head(name+": chunked\r\n", n) + b }, "unknown_te", "bad_header_line")
+	}
+	for _, name := range []string{"Content_Length", "Content.Length", "Content Length"} {
+		l.add(show(name), head(fmt.Sprintf("%s: %d\r\n", name, full))+Hidden, "bad_cl")
+		l.add(show(name)+" and junk", head(fmt.Sprintf("%s: %d\r\n", name, full))+Hidden+junk, "bad_cl")
+		l.add(show(name)+" and another length", head(fmt.Sprintf("%s: %d\r\n", name, half), cl(full))+Hidden, "bad_cl", "dup_cl")
 	}
 	for _, v := range []string{"\n :chunked", "\r :chunked", "\r\n :chunked", "\r\n :\r\n chunked", "\r\n \r\n :\r\n chunked", "\n\x00:chunked"} {
 		l.add("Transfer-Encoding"+show(v), head("Transfer-Encoding"+v+"\r\n")+chunks(Hidden), "unknown_te", "obs_fold", "bad_header_line", "bare_cr_value")

@@ -51,6 +51,10 @@ func oddLength(l *list) {
 		x.Alt = strings.Contains(v, ".")
 		l.add("Content-Length: "+show(v), head("Content-Length: "+v+"\r\n")+Hidden, "bad_cl")
 	}
+	for _, sep := range []string{"_", " ", "\r\n "} {
+		v := fmt.Sprintf("Content-Length: %d%s%d\r\n", full/10, sep, full%10)
+		l.add(show(sep)+" inside the number", head(v)+Hidden, "bad_cl")
+	}
 	split := fmt.Sprintf("%d\x00%d", full/10, full%10)
 	l.add("NUL inside the number and junk", head("Content-Length: "+split+"\r\n")+Hidden+junk, "bad_cl")
 	l.add("NUL inside the number", head("Content-Length: "+split+"\r\n")+Hidden, "bad_cl")

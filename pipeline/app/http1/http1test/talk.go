@@ -47,6 +47,12 @@ func headless(l *list) {
 	}
 	x := l.add("HTTP/0.9", Hidden)
 	x.Request, x.Targets, x.Uncommon = "GET /old\r\n", []string{"/old"}, true
+	for _, h := range []string{"Host: x\r\n\r\n", "Host: x\r\nFoo: bar\r\n\r\n", "Host: x\n\n", "Host: x\r\n"} {
+		x = l.add("no version, and fields "+show(h), plain(Hidden), "bad_version")
+		x.Request = "GET /a\r\n" + h
+		x = l.add("no version, and fields, and an answer without a head "+show(h), Hidden, "bad_version")
+		x.Request = "GET /a\r\n" + h
+	}
 	l.add("an empty fold and a length", head("Foo: bar\r\n \r\n", cl(full))+Hidden, "bad_head_end", "obs_fold")
 }
 
@@ -68,11 +74,27 @@ func smuggled(l *list) {
 	add("TE.TE: chunked in odd words", post("0\r\n\r\n"+inner, "Transfer-Encoding: xchunked\r\n", cl(len("0\r\n\r\n"+inner)))+last, 2, []string{"/a", "/inner", "/last"}, "te_and_cl")
 	add("CL.0: a length of 0 and then a request", post(inner, cl(0))+last, 2, []string{"/a", "/inner", "/last"})
 	l.cases[len(l.cases)-1].Uncommon = true
+	add("CL.0: the body is a request", post(inner, cl(len(inner)))+last, 1, []string{"/a", "/last"}, "request_in_body")
+	add("CL.0: the chunks are a request", post(chunked(inner, sized, "\r\n", "0\r\n\r\n"), te)+last, 1, []string{"/a", "/last"}, "request_in_body")
+	add("CL.0: the body is the beginning of a request", post("GET /inner HTTP/1.1\r\nX: ", cl(24))+last, 1, []string{"/a", "/last"}, "request_in_body")
+	for _, name := range []string{"Transfer_Encoding", "Transfer.Encoding", "Transfer Encoding"} {
+		add("CL.TE: "+name, post("0\r\n\r\n"+inner, cl(len("0\r\n\r\n"+inner)), name+": chunked\r\n")+last, 2, []string{"/a", "/inner", "/last"}, "te_and_cl", "unknown_te")
+	}
+	for _, name := range []string{"Content_Length", "Content.Length", "Content Length"} {
+		add(name+" and a body", post("abc", name+": 3\r\n")+last, 1, []string{"/a", "/last"}, "bad_cl")
+		add(name+" and no body", post("", name+": 3\r\n")+last, 1, []string{"/a", "/last"}, "bad_cl")
+	}
+	for _, v := range []string{"identity, chunked", "chunked, identity", "chunked, chunked"} {
+		add("Transfer-Encoding: "+v, post(chunks("abc"), "Transfer-Encoding: "+v+"\r\n")+last, 1, []string{"/a", "/last"}, "unknown_te")
+	}
+	for _, j := range []string{" \r\n", "\x00", "\x00\x00\x00", "junk\r\n", " "} {
+		add("before the request stands "+show(j), j+post("", cl(0))+last, 1, []string{"/a", "/last"}, "junk_before_request")
+	}
 	add("CL.CL: 0 and the length of a request", post(inner, cl(0), cl(len(inner)))+last, 2, []string{"/a", "/inner", "/last"}, "dup_cl")
 	add("a folded Transfer-Encoding", post(chunks("abc"), "Transfer-Encoding:\r\n chunked\r\n", cl(3))+last, 1, []string{"/a", "/last"}, "obs_fold")
 	add("several codings", post(chunks("abc"), "Transfer-Encoding: identity, chunked\r\n", cl(3))+last, 1, []string{"/a", "/last"}, "te_and_cl")
-	add("Expect and a length of 0", post("", "Expect: 100-continue\r\n", cl(0))+last, 1, []string{"/a", "/last"})
-	l.cases[len(l.cases)-1].Uncommon = true
+	add("Expect and a length of 0", post("", "Expect: 100-continue\r\n", cl(0))+last, 1, []string{"/a", "/last"}, "expect_no_body")
+	add("Expect and no length, and then a request", post("", "Expect: 100-continue\r\n")+inner+last, 2, []string{"/a", "/inner", "/last"}, "expect_no_body")
 	add("chunked under HTTP/1.0", strings.Replace(post(chunks("abc"), te), "HTTP/1.1", "HTTP/1.0", 1)+last, 1, []string{"/a", "/last"}, "chunked_old_proto")
 	add("a length in odd words", post("abc", "Content-Length: 3;\r\n")+last, 1, []string{"/a", "/last"}, "bad_cl")
 	add("LF inside a chunk extension", post("3;\nxabc\r\n0\r\n\r\n", te)+last, 1, []string{"/a", "/last"}, "bare_lf_chunk_ext")
