@@ -1,0 +1,104 @@
+package pipeline
+
+import (
+	"slices"
+
+	"recap/reader/packet"
+)
+
+// holes exchanges what c and its siblings lack of each other.
+func (c *conn) holes(at packet.Pos) {
+	for d := c.newest(); d != nil; d = d.sibling {
+		if !c.tcp.Lacks() && !d.tcp.Lacks() || !c.kin(d) {
+			continue
+		}
+		// What one side says may wait for what the other does.
+		for range 4 {
+			moved := false
+			for side := range 2 {
+				moved = c.fill(d, side, at) || moved
+				moved = d.fill(c, side, at) || moved
+			}
+			if !moved {
+				break
+			}
+		}
+	}
+}
+
+// fill puts bytes that d has into the first hole of c. It reports whether it had any.
+func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
+	const most = 64 << 10
+	if c.retired || c.tcp.Halves[side].Packets == 0 { // shows one direction only
+		return false
+	}
+	h := &c.part.w.hist
+	for range 16 {
+		seq, n := c.tcp.Hole(side)
+		if n == 0 {
+			break
+		}
+		b := d.tcp.Run(h, side, seq, int(min(n, most)))
+		if len(b) == 0 {
+			break
+		}
+		if !c.agrees(d, side, seq, n) {
+			break
+		}
+		c.tcp.Fill(&c.part.env, &d.tcp, side, seq, b, at, c)
+		moved = true
+	}
+	return moved
+}
+
+// agrees reports whether c and d hold the same bytes around a hole of n bytes in c: some
+// must be the same, and none may differ. Once they are known to be one conversation, fewer
+// will do.
+func (c *conn) agrees(d *conn, side int, seq uint32, n int64) bool {
+	const reach = 256
+	h, enough := &c.part.w.hist, int64(64)
+	if c.tcp.SharesPacket(&d.tcp) {
+		enough = 16
+	}
+	same, differ := c.tcp.Agree(&d.tcp, h, side, seq-reach, reach)
+	if !differ {
+		var behind int64
+		behind, differ = c.tcp.Agree(&d.tcp, h, side, seq+uint32(n), reach)
+		same += behind
+	}
+	i := slices.Index(c.proven, d)
+	switch {
+	case differ && i >= 0:
+		c.proven = slices.Delete(c.proven, i, i+1)
+	case !differ && i < 0 && same >= enough && c.nowhereDiffers(d):
+		if len(c.proven) < maxPlaces {
+			c.proven = append(c.proven, d)
+		}
+		return true
+	}
+	return !differ && i >= 0
+}
+
+// nowhereDiffers reports whether all that c and d hold of late is the same: two tenants
+// may say the same for a while.
+func (c *conn) nowhereDiffers(d *conn) bool {
+	const reach = 1 << 20
+	for side := range c.tcp.Halves {
+		from := max(0, c.tcp.Halves[side].Offset()-reach)
+		if _, differ := c.tcp.Agree(&d.tcp, &c.part.w.hist, side, c.tcp.Seq(side, from), 2*reach); differ {
+			return false
+		}
+	}
+	return true
+}
+
+// Missing implements tcp.Handler: another tap may have what c is about to give up.
+func (c *conn) Missing(side int) (found bool) {
+	if c.company == nil || !c.tcp.Waits(side) {
+		return false
+	}
+	for d := c.newest(); d != nil && !found; d = d.sibling {
+		found = c.kin(d) && c.fill(d, side, c.part.w.now)
+	}
+	return found
+}
