@@ -88,7 +88,9 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 		old := c
 		p.retire(old, app.EndReused, *at)
 		c = p.open(s, side)
-		c.tcp.Reborn(&old.tcp, s, side)
+		if c.tcp.Reborn(&old.tcp, s, side) {
+			c.inherit(old)
+		}
 		c.anomalies.Add(exchange.AnomalyPortReuse)
 	}
 	c.segment(s, side, *at)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"recap/pipeline/exchange"
 	"recap/reader/pcaptest"
 )
 
@@ -169,5 +170,29 @@ func TestHolesBehindOneThatNobodyFills(t *testing.T) {
 	}
 	if g := f.pairs[0].Response.Gaps; len(g) != 1 || g[0].Offset != 20 || g[0].Length != 20 {
 		t.Errorf("holes are %v, want the second piece alone\n%s", g, f)
+	}
+}
+
+// TestPortReuseWithAnIDForEachDirection: the connection before is still open when its ports
+// are used again, so that only the answer tells; it comes under the other id.
+func TestPortReuseWithAnIDForEachDirection(t *testing.T) {
+	const client, server = "10.0.0.1:4000 > 10.0.0.2:80 ", "10.0.0.2:80 > 10.0.0.1:4000 "
+	var b strings.Builder
+	b.WriteString("handshake off\n")
+	for n := range 2 {
+		for _, l := range []string{
+			client + "isn=%d000000 syn", server + "isn=%d500000 synack", client + "ack", client + `"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"`,
+			server + `"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"`, client + "ack",
+		} {
+			id := 1
+			if strings.HasPrefix(l, server) {
+				id = 2
+			}
+			fmt.Fprintf(&b, "%s vxlan=%d flow=%d\n", strings.ReplaceAll(l, "%d", fmt.Sprint(n+1)), id, n)
+		}
+	}
+	f := extract(t, pcaptest.Build(t, b.String()), full, 0)
+	if len(f.pairs) != 2 || f.pairs[0].State != exchange.Complete || f.pairs[1].State != exchange.Complete {
+		t.Errorf("pairs are\n%s", f)
 	}
 }

@@ -83,3 +83,14 @@ func (p *partition) join(s *decap.Segment, side int) *conn {
 	half.aliases = append(half.aliases, s.Key)
 	return half
 }
+
+// inherit makes c, which a packet of one direction has begun in the place of old, the
+// connection of the other direction too: its SYN came before, under another id.
+func (c *conn) inherit(old *conn) {
+	for _, k := range append(old.aliases, old.key) {
+		if k != c.key && c.part.flows[k] == nil {
+			c.part.flows[k] = c
+			c.aliases = append(c.aliases, k)
+		}
+	}
+}

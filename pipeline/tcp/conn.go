@@ -219,15 +219,17 @@ func (h *Half) before(seq uint32) bool {
 const maxWindow = 1 << 20
 
 // Reborn prepares a new Conn after Reuses: when the SYN itself came earlier, its number is taken over.
-func (c *Conn) Reborn(from *Conn, s *decap.Segment, side int) {
+// It reports whether it was.
+func (c *Conn) Reborn(from *Conn, s *decap.Segment, side int) bool {
 	if !from.reuse || s.Flags&(decap.SYN|decap.ACK) == decap.SYN {
-		return
+		return false
 	}
 	h := &c.Halves[from.reuseSide]
 	h.isn, h.next, h.ready, h.syn, h.seen = from.reuseSeq, from.reuseSeq+1, true, true, true
 	h.fin = -1
 	c.Halves[1-from.reuseSide].fin = -1
 	c.started = true
+	return true
 }
 
 // Segment takes the next packet of the connection, sent by side. It reports
