@@ -31,6 +31,9 @@ type conn struct {
 	continues exchange.ID
 	tunnelled *exchange.Conn // what is known of TLS in a CONNECT tunnel; nil for none
 
+	namesake *conn     // next with the same key; see namesake.go
+	senders  [2]sender // by side
+
 	// Other captures of the same conversation; see vantage.go.
 	sibling      *conn // next with the same addresses and ports
 	company      *company
@@ -87,6 +90,9 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 		c.further++
 	}
 	app.AddOddities(&c.anomalies, &at)
+	if !c.senders[side].known {
+		c.note(s, side)
+	}
 	c.tcp.Halves[side].WireBytes += int64(s.Wire)
 	if c.tcp.Segment(&c.part.env, s, side, at, c) {
 		c.part.w.health.copies.add(s.Number, int64(len(s.Payload())))

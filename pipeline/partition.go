@@ -82,6 +82,9 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 		return
 	}
 	c := p.find(&s.Key, slot)
+	if c != nil {
+		c = p.among(c, s, side)
+	}
 	if c == nil {
 		c = p.open(s, side)
 	} else if c.tcp.Reuses(s, side) {
@@ -116,7 +119,9 @@ func (p *partition) open(s *decap.Segment, side int) *conn {
 		return c
 	}
 	c := newConn(p, s, side)
+	c.namesake = p.flows[s.Key]
 	p.flows[s.Key] = c
+	p.recent[slotOf(spread(&c.key))] = nil
 	p.live.push(c)
 	p.meet(c)
 	if id, ok := p.evicted[s.Key]; ok {
@@ -230,9 +235,7 @@ func (p *partition) retire(c *conn, reason app.EndReason, at packet.Pos) {
 
 // forget makes c unknown by its keys.
 func (p *partition) forget(c *conn) {
-	if p.flows[c.key] == c {
-		delete(p.flows, c.key)
-	}
+	p.unlink(c)
 	p.recent[slotOf(spread(&c.key))] = nil
 	for _, k := range c.aliases {
 		if p.flows[k] == c {

@@ -193,6 +193,49 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 	return false
 }
 
+// Foreign reports whether s, sent by side, has numbers that an open connection like c does
+// not have: another beginning, or data far from what either side has said.
+func (c *Conn) Foreign(s *decap.Segment, side int) bool {
+	h, p := &c.Halves[side], &c.Halves[1-side]
+	switch {
+	case s.Flags&decap.SYN == 0:
+		return h.ready && farFrom(s.Seq, h.next) && len(s.Payload()) > 0 && s.Flags&decap.RST == 0 && (!p.ready || farFrom(s.Ack, p.next))
+	case s.Flags&decap.ACK == 0:
+		return h.syn && h.isn != s.Seq || !h.syn && h.ready && farFrom(s.Seq, h.next)
+	}
+	return (h.syn && h.isn != s.Seq || !h.syn && h.ready && farFrom(s.Seq, h.next)) && !(p.syn && s.Ack == p.isn+1)
+}
+
+// Fits reports whether s, sent by side, has the numbers of a packet of c.
+func (c *Conn) Fits(s *decap.Segment, side int) bool {
+	h, p := &c.Halves[side], &c.Halves[1-side]
+	ack := s.Flags&decap.ACK != 0
+	switch {
+	case s.Flags&decap.SYN != 0:
+		return h.syn && h.isn == s.Seq || ack && p.syn && s.Ack == p.isn+1
+	case h.ready:
+		return !farFrom(s.Seq, h.next) && (!ack || !p.ready || !farFrom(s.Ack, p.next))
+	}
+	return ack && p.ready && !farFrom(s.Ack, p.next)
+}
+
+// Distance returns how far the numbers of s, sent by side, are from what c expects next.
+func (c *Conn) Distance(s *decap.Segment, side int) (n int64) {
+	h, p := &c.Halves[side], &c.Halves[1-side]
+	if h.ready {
+		n = max(diff(s.Seq, h.next), -diff(s.Seq, h.next))
+	}
+	if p.ready && s.Flags&decap.ACK != 0 {
+		n += max(diff(s.Ack, p.next), -diff(s.Ack, p.next))
+	}
+	return n
+}
+
+func farFrom(a, b uint32) bool {
+	d := diff(a, b)
+	return d < -maxWindow || d > maxWindow
+}
+
 // foreign reports whether data that h sends after both sides have ended is none of this
 // connection's: it is numbered, or acknowledges, as nothing that was said.
 func (c *Conn) foreign(s *decap.Segment, h, p *Half) bool {
