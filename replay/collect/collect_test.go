@@ -411,6 +411,36 @@ func TestASink(t *testing.T) {
 	k.end(t, upTo(0, 5000))
 }
 
+// A sink that is started together with the sender may listen a little later.
+func TestASinkThatIsJustStarting(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return
+		}
+		defer l.Close()
+		if c, err := l.Accept(); err == nil {
+			io.WriteString(c, "recap sink 2\n")
+			c.Close()
+		}
+	}()
+	u := &url.URL{Scheme: "sink", Host: address}
+	c, err := OpenSink(t.Context(), u, new(targettest.Env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A sink that breaks off is an error, never a silence.
 func TestASinkThatBreaksOff(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"syscall"
+	"time"
 
 	"recap/replay"
 	"recap/replay/sink"
@@ -40,7 +42,7 @@ func OpenSink(_ context.Context, u *url.URL, env replay.Env) (replay.Collector, 
 // Ready connects: what the sink sees from then on comes.
 func (s *stream) Ready(ctx context.Context) error {
 	var err error
-	if s.conn, err = replay.DialContext(s.env)(ctx, "tcp", s.address); err != nil {
+	if s.conn, err = s.dial(ctx); err != nil {
 		return fmt.Errorf("sink %s: %w", s.address, err)
 	}
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
@@ -50,6 +52,24 @@ func (s *stream) Ready(ctx context.Context) error {
 		return fmt.Errorf("sink %s: %w", s.address, err)
 	}
 	return nil
+}
+
+// starting is how long a sink that was started together with the sender may take to listen.
+const starting = 3 * time.Second
+
+// dial connects to the sink. Who refuses may be about to start.
+func (s *stream) dial(ctx context.Context) (net.Conn, error) {
+	for end := time.Now().Add(starting); ; {
+		conn, err := replay.DialContext(s.env)(ctx, "tcp", s.address)
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(end) {
+			return conn, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // Collect implements [replay.Collector].
