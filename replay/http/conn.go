@@ -9,6 +9,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -283,6 +284,9 @@ func (c *conn) exchange(j *job, again bool) error {
 	}
 	// An error behind that may come with a response that tells why.
 	wrote := err
+	// Where other connections have something to send, the response comes meanwhile: a read
+	// that finds nothing, and being woken, cost as much as the rest.
+	runtime.Gosched()
 	if err = c.reader.next(&c.response, c.request.method); err != nil {
 		if wrote != nil {
 			return c.broken(j, failWrite, wrote, false)
