@@ -40,17 +40,14 @@ func (m *Maker) aktoJSON(dst []byte, p *exchange.Pair, marker []byte, at time.Ti
 	dst = appendTextField(dst, "requestPayload", req.Body)
 	dst = appendTextField(dst, "responseHeaders", m.headerObject(&resp.Message, "", marker))
 	dst = appendTextField(dst, "responsePayload", resp.Body)
-	dst = appendField(dst, "statusCode", strconv.Itoa(int(resp.Status)))
+	dst = appendCount(dst, "statusCode", int64(resp.Status))
 	dst = appendField(dst, "status", statusLine(resp))
 	dst = appendField(dst, "ip", address(client))
 	dst = appendField(dst, "destIp", address(server))
-	dst = appendField(dst, "time", strconv.FormatInt(at.Unix(), 10))
+	dst = appendCount(dst, "time", at.Unix())
 	dst = appendField(dst, "akto_account_id", m.account())
-	dst = appendField(dst, "akto_vxlan_id", strconv.FormatInt(m.vni(p), 10))
-	dst = appendField(dst, "is_pending", "false")
-	dst = appendField(dst, "source", "MIRRORING")
-	dst = appendField(dst, "direction", "1")
-	return append(dst, '}')
+	dst = appendCount(dst, "akto_vxlan_id", m.vni(p))
+	return append(dst, `,"is_pending":"false","source":"MIRRORING","direction":"1"}`...)
 }
 
 // headerObject returns headers as a JSON object with one value for each name: the
@@ -64,17 +61,36 @@ func (m *Maker) headerObject(msg *exchange.Message, host string, marker []byte) 
 			host = h.Value
 			continue
 		}
-		again := func(later exchange.Header) bool { return strings.EqualFold(later.Name, h.Name) }
+		again := func(later exchange.Header) bool {
+			return len(later.Name) == len(h.Name) && strings.EqualFold(later.Name, h.Name)
+		}
 		if slices.ContainsFunc(fields[i+1:], again) {
 			continue
 		}
-		m.text = appendString(separate(m.text), textproto.CanonicalMIMEHeaderKey(h.Name))
-		m.text = appendString(append(m.text, ':'), h.Value)
+		m.text = append(separate(m.text), m.canonical(h.Name)...)
+		m.text = appendString(m.text, h.Value)
 	}
 	if host != "" {
 		m.text = appendField(m.text, "host", host)
 	}
 	return append(m.text, '}')
+}
+
+// maxNames bounds the names of header fields that are remembered.
+const maxNames = 1000
+
+// canonical returns a name in Go's canonical form as the key of a JSON object, with the
+// colon. Few names come again and again.
+func (m *Maker) canonical(name string) string {
+	key, ok := m.names[name]
+	if !ok {
+		key = string(append(appendString(nil, textproto.CanonicalMIMEHeaderKey(name)), ':'))
+		if m.names == nil || len(m.names) == maxNames {
+			m.names = make(map[string]string)
+		}
+		m.names[strings.Clone(name)] = key
+	}
+	return key
 }
 
 // An AktoRecord is one object of akto.api.logs or of batchData.

@@ -8,10 +8,16 @@ import (
 	"recap/pipeline/exchange/jsontext"
 )
 
+// maxShort is up to which length a look at the whole of a text pays, bytes: most are plain.
+const maxShort = 128
+
 // appendText appends b as a JSON string. As encoding/json does, it writes U+FFFD
 // for bytes that are not UTF-8: what cannot be said in JSON is lost there too.
 func appendText(dst, b []byte) []byte {
 	dst = append(dst, '"')
+	if len(b) <= maxShort && jsontext.Plain(b) {
+		return append(append(dst, b...), '"')
+	}
 	for {
 		var n int
 		if dst, n = jsontext.Append(dst, b); n == len(b) {
@@ -40,6 +46,12 @@ func appendTextField(dst []byte, name string, value []byte) []byte {
 // appendNumber appends `"name":value`.
 func appendNumber(dst []byte, name string, value int64) []byte {
 	return strconv.AppendInt(appendKey(dst, name), value, 10)
+}
+
+// appendCount appends `"name":"value"`: a number as a string.
+func appendCount(dst []byte, name string, value int64) []byte {
+	dst = strconv.AppendInt(append(appendKey(dst, name), '"'), value, 10)
+	return append(dst, '"')
 }
 
 // appendKey appends `"name":`, behind a comma where an element stands before it.

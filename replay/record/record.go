@@ -41,6 +41,7 @@ type Maker struct {
 	Recap func(dst []byte, p *exchange.Pair) []byte
 
 	fields []exchange.Header
+	names  map[string]string // see canonical
 	text   []byte
 	inner  []byte
 }

@@ -44,6 +44,23 @@ var escapes = func() (t [256]escape) {
 	return t
 }()
 
+// Plain reports whether s is ASCII that a JSON string holds as it is.
+func Plain(s []byte) bool {
+	if len(s) < 8 {
+		for _, c := range s {
+			if escapes[c] != escape(c)|1<<16 {
+				return false
+			}
+		}
+		return true
+	}
+	m := special(binary.LittleEndian.Uint64(s[len(s)-8:])) // the last ones may be looked at twice
+	for ; len(s) >= 8; s = s[8:] {
+		m |= special(binary.LittleEndian.Uint64(s))
+	}
+	return m == 0
+}
+
 // span is how many bytes of input are escaped between two looks at the room that
 // is left; an escape makes at most six bytes of one.
 const span = 2048

@@ -9,7 +9,8 @@ import (
 	"recap/pipeline/exchange/jsontext"
 )
 
-// FuzzAppend: what is taken is the longest valid beginning, it reads back to the same bytes, and what stood before stays.
+// FuzzAppend: what is taken is the longest valid beginning, it reads back to the same bytes, and Plain tells whether
+// it was ASCII without escapes.
 func FuzzAppend(f *testing.F) {
 	f.Add([]byte("plain ascii, longer than eight bytes"))
 	f.Add([]byte("quotes \" and \\ and \x00\x1f\x7f\b\f\n\r\t"))
@@ -28,6 +29,9 @@ func FuzzAppend(f *testing.F) {
 		}
 		if n != valid {
 			t.Fatalf("took %d of %d bytes, %d of them valid", n, len(b), valid)
+		}
+		if plain := n == len(b) && string(out[1:]) == string(b) && utf8.RuneCount(b) == len(b); jsontext.Plain(b) != plain {
+			t.Fatalf("Plain is %t for %q", !plain, b)
 		}
 		var got string
 		if err := json.Unmarshal(append(out, '"'), &got); err != nil {
