@@ -50,10 +50,12 @@ type delivery struct {
 
 // Send implements [replay.Target].
 func (t *target) Send(ctx context.Context, events []replay.Event) error {
-	return record.Each(events, func(e *replay.Event) error { return t.send(ctx, e) })
+	producing := context.WithoutCancel(ctx)
+	return record.Each(events, func(e *replay.Event) error { return t.send(ctx, producing, e) })
 }
 
-func (t *target) send(ctx context.Context, e *replay.Event) error {
+// send makes the record of e, unless ctx ends before there is room, and produces it.
+func (t *target) send(ctx, producing context.Context, e *replay.Event) error {
 	value, ok, err := t.clerk.Record(ctx, t.scratch[:0], e)
 	t.scratch = value
 	if !ok {
@@ -70,7 +72,7 @@ func (t *target) send(ctx context.Context, e *replay.Event) error {
 	t.env.Count(replay.CountHTTP, int64(record.HTTPBytes(e.Pair)))
 	d.value = append(d.value[:0], value...) // what is in flight takes no more room than it says
 	d.record = kgo.Record{Value: d.value}
-	t.client.Produce(context.WithoutCancel(ctx), &d.record, d.done)
+	t.client.Produce(producing, &d.record, d.done)
 	return nil
 }
 
