@@ -321,17 +321,15 @@ func BenchmarkVeth(b *testing.B) {
 			}
 			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Segment: true}, env)
 		},
+		// For receivers that sniff, as ingestors of mirrored traffic do, and for those with sockets.
 		"vxlan": func(env replay.Env, left, right *net.Interface) (replay.Target, error) {
-			for _, args := range []string{"addr add 192.168.77.1/24 dev left", "link set left mtu 1550", "link set right mtu 1550",
-				"neigh add 192.168.77.2 dev left lladdr " + right.HardwareAddr.String()} {
-				if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-					return nil, fmt.Errorf("ip %s: %w: %s", args, err, out)
-				}
-			}
-			return vxlan.Open(b.Context(), &url.URL{Scheme: "vxlan", Host: "192.168.77.2"}, vxlan.Options{MTU: 1550}, env)
+			return overVXLAN(b.Context(), env, right, vxlan.Options{MTU: 1550})
+		},
+		"vxlan, gso=on": func(env replay.Env, left, right *net.Interface) (replay.Target, error) {
+			return overVXLAN(b.Context(), env, right, vxlan.Options{MTU: 1550, GSO: true})
 		},
 	}
-	for _, name := range []string{"raw", "raw, no qdisc", "raw, segmented by the interface", "raw, segmented by the kernel", "vxlan"} {
+	for _, name := range []string{"raw", "raw, no qdisc", "raw, segmented by the interface", "raw, segmented by the kernel", "vxlan", "vxlan, gso=on"} {
 		b.Run(name, func(b *testing.B) {
 			inNamespace(b, func(left, right *net.Interface) {
 				env := &sumEnv{start: time.Now()}
@@ -466,4 +464,15 @@ func TestLanesKeepTheOrderOfConversations(t *testing.T) {
 			t.Errorf("%d bytes arrived, want at least %d", data, 40*20_000)
 		}
 	})
+}
+
+// overVXLAN opens a target behind the veth pair whose other end is right.
+func overVXLAN(ctx context.Context, env replay.Env, right *net.Interface, o vxlan.Options) (replay.Target, error) {
+	for _, args := range []string{"addr add 192.168.77.1/24 dev left", "link set left mtu 1550", "link set right mtu 1550",
+		"neigh add 192.168.77.2 dev left lladdr " + right.HardwareAddr.String()} {
+		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("ip %s: %w: %s", args, err, out)
+		}
+	}
+	return vxlan.Open(ctx, &url.URL{Scheme: "vxlan", Host: "192.168.77.2"}, o, env)
 }
