@@ -143,10 +143,16 @@ func (r *room) take(ctx context.Context, n int64) error {
 	}
 }
 
+// give takes n bytes back. Who waits is woken when a quarter is free, not for each record:
+// being woken costs as much as a record.
 func (r *room) give(n int64) {
 	r.mu.Lock()
 	r.used -= n
+	low := r.used <= r.limit-r.limit/4
 	r.mu.Unlock()
+	if !low {
+		return
+	}
 	select {
 	case r.freed <- struct{}{}:
 	default:
