@@ -5,10 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -113,14 +111,7 @@ func TestKilledS3(t *testing.T) {
 			killed, midway := 0, 0
 			for tries := 0; (killed < kills || midway == 0) && tries < 4*kills+40; tries++ {
 				out := fmt.Sprint("s3://place/killed", tries/4)
-				cmd := s.command(append(args, "-o", out, "--resume")...)
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(rand.N(took))
-				cmd.Process.Signal(syscall.SIGKILL)
-				cmd.Wait()
-				if cmd.ProcessState.ExitCode() < 0 {
+				if s.killed(took, append(args, "-o", out, "--resume")...) {
 					killed++
 				}
 				got := bucketFiles(t, out, nil)

@@ -62,14 +62,7 @@ func TestKilled(t *testing.T) {
 		dir := "killed" + layout
 		for tries := 0; killed < kills/2 && tries < 2*kills; tries++ {
 			more := []string{"-o", dir, "--resume"}
-			cmd := s.command(append(args, more...)...)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(rand.N(took))
-			cmd.Process.Signal(syscall.SIGKILL)
-			cmd.Wait()
-			if cmd.ProcessState.ExitCode() < 0 {
+			if s.killed(took, append(args, more...)...) {
 				killed++
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, dir)); err != nil {
@@ -129,6 +122,20 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// killed runs recap, kills it at some instant within that time, and reports whether it was
+// still at work.
+func (s *shell) killed(within time.Duration, args ...string) bool {
+	s.t.Helper()
+	cmd := s.command(args...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	time.Sleep(rand.N(within))
+	cmd.Process.Signal(syscall.SIGKILL)
+	cmd.Wait()
+	return cmd.ProcessState.ExitCode() < 0
+}
+
 // extractInto extracts into a directory with room for so many KiB. It reports whether that
 // was enough; else it wants exit code 4, the path and the cause, and nothing left behind.
 func (s *shell) extractInto(dir string, each bool, kib int, cause string) (fits bool) {
@@ -159,9 +166,6 @@ func (s *shell) extractInto(dir string, each bool, kib int, cause string) (fits 
 
 // TestQuota writes under quotas of many small sizes, which btrfs has for root as well.
 func TestQuota(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: only root can mount file systems: disk quotas were not tried")
-	}
 	for _, tool := range []string{"mkfs.btrfs", "btrfs"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: no %s here; `apt-get install btrfs-progs` to try disk quotas", tool)

@@ -110,3 +110,42 @@ func deflated(b []byte) []byte {
 	w.Close()
 	return out.Bytes()
 }
+
+// espTrailer puts b of an IP protocol into ESP without encryption, with a check value.
+func espTrailer(spi, next, check int, b []byte) []byte {
+	pad := []byte{1, 2, 3}[:-(len(b)+2)&3]
+	return join(be32(spi), be32(1), b, pad, []byte{byte(len(pad)), byte(next)}, bytes.Repeat([]byte{0xa5}, check))
+}
+
+// subframe is a frame of an aggregate.
+func subframe(b []byte) []byte {
+	f := join(testMACs, be16(len(b)), b)
+	return join(f, make([]byte, -len(f)&3))
+}
+
+func gtp(flags byte, opts, b []byte) []byte {
+	return join([]byte{flags, 255}, be16(len(opts)+len(b)), be32(77), opts, b)
+}
+
+// capwap is a CAPWAP header of 8 bytes, with flags as they lie in its first word and the
+// offset of a fragment in bytes.
+func capwap(flags, offset int, b []byte) []byte {
+	return join(be32(2<<19|1<<9|flags), be16(7), be16(offset), b)
+}
+
+func nsh(next byte, b []byte) []byte {
+	return join([]byte{0, 6, 1, next}, be32(9<<8|255), make([]byte, 16), b)
+}
+
+// wifi is an IEEE 802.11 header with a first byte, flags, and what follows the
+// sequence number.
+func wifi(fc, flags byte, rest []byte) []byte {
+	return join([]byte{fc, flags, 0, 0}, make([]byte, 18), []byte{0x10, 0}, rest)
+}
+
+// jumbo is an IPv6 packet whose length stands in the jumbo payload option.
+func jumbo(extra int, b []byte) []byte {
+	p := ip6(client6, server6, 0, join([]byte{6, 0, 0xc2, 4}, be32(8+len(b)+extra), b))
+	copy(p[4:], be16(0))
+	return p
+}

@@ -238,7 +238,6 @@ func (c *Conn) heard(h *History, side int, seq uint32) (n int64, peer uint32, kn
 // Shows reports whether packets of both sides were seen, and one of side with these numbers
 // may be another copy of one of them.
 func (c *Conn) Shows(side int, seq, ack uint32, syn bool) bool {
-	const window = 1 << 20
 	x, p := &c.Halves[side], &c.Halves[1-side]
 	if !c.SeenBoth() {
 		return false
@@ -246,8 +245,7 @@ func (c *Conn) Shows(side int, seq, ack uint32, syn bool) bool {
 	if syn && x.syn {
 		return seq == x.isn
 	}
-	n, m := diff(seq, x.next), diff(ack, p.next)
-	return !c.Done() && n >= -window && n <= window && m >= -window && m <= window
+	return !c.Done() && !farFrom(seq, x.next) && !farFrom(ack, p.next)
 }
 
 // SeenBoth reports whether packets of both sides were seen.
@@ -262,13 +260,12 @@ func (c *Conn) Continues(side int, seq, ack uint32, syn bool) bool {
 		return false
 	}
 	// What it acknowledges must be something the other side has sent or is sending.
-	if n := diff(ack, p.next); n < -(1<<20) || n > 1<<20 || p.syn && p.off+n < 0 {
+	if farFrom(ack, p.next) || p.syn && p.off+diff(ack, p.next) < 0 {
 		return false
 	}
 	if syn {
 		return p.syn && p.off == 0 && ack == p.next
 	}
 	// And its own number must be what the other side has acknowledged.
-	n := diff(seq, x.next)
-	return x.ready && n >= -(1<<20) && n <= 1<<20
+	return x.ready && !farFrom(seq, x.next)
 }
