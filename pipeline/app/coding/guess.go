@@ -60,14 +60,14 @@ func (d *Decoder) guessLayer(value string, body []byte, lim Limits) (name string
 		if !strings.HasPrefix(string(body[:min(4, len(body))]), one.magic) || !strings.Contains(squeeze(value), one.word) {
 			continue
 		}
-		s := Store{Limit: lim.Out}
-		src := bytes.NewReader(body)
 		if one.name == "deflate" {
 			if next, bad, ok := d.exactDeflate(body, lim.Out); ok {
 				return one.name, next, bad
 			}
 			continue
 		}
+		s := Store{Limit: lim.Out}
+		src := bytes.NewReader(body)
 		if how := new(Decoder).run(&s, one.name, src, lim); (how == Decoded || how == BadTrailer) && src.Len() == 0 && s.Size > 0 {
 			return one.name, s.Data, how == BadTrailer
 		}
