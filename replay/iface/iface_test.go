@@ -149,15 +149,23 @@ func TestFramesArrive(t *testing.T) {
 // not what the kernel would divide for a socket.
 func TestPacketsOfVXLANArriveDivided(t *testing.T) {
 	for _, tt := range []struct {
-		query   string
-		divided bool
-	}{{"", true}, {"gso=off", true}, {"gso=on", false}} {
-		t.Run(tt.query, func(t *testing.T) {
+		query      string
+		byKernel   bool // the cable does not take several datagrams in one piece
+		divided    bool
+		segmenting bool // the target hands over several in one piece
+	}{{"", false, true, false}, {"gso=off", false, true, false}, {"gso=on", false, false, true},
+		{"", true, true, true}, {"gso=off", true, true, false}} {
+		t.Run(fmt.Sprintf("%s, by kernel %t", tt.query, tt.byKernel), func(t *testing.T) {
 			inNamespace(t, func(left, right *net.Interface) {
 				for _, args := range []string{"addr add 10.9.9.1/24 dev left", "neigh add 10.9.9.2 lladdr " + right.HardwareAddr.String() + " dev left"} {
 					if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 						t.Errorf("ip %s: %v: %s", args, err, out)
 						return
+					}
+				}
+				if tt.byKernel {
+					if err := divideUDPHere(left); err != nil {
+						t.Skip(err)
 					}
 				}
 				fd := listen(t, right)
@@ -175,6 +183,9 @@ func TestPacketsOfVXLANArriveDivided(t *testing.T) {
 				if sent := int(env.Counted("packets")); (whole == sent) != tt.divided || longest <= left.MTU+14 != tt.divided {
 					t.Errorf("%d of %d packets arrived by themselves, the longest frame has %d bytes; divided is to be %t", whole, sent, longest, tt.divided)
 				}
+				if got := env.Counted(replay.CountSegmented) > 0; got != tt.segmenting {
+					t.Errorf("sent in pieces of several: %t, want %t", got, tt.segmenting)
+				}
 			})
 		})
 	}
@@ -188,6 +199,8 @@ func vxlanFrames(fd int) (n, longest int) {
 		if err != nil {
 			return n, longest
 		}
+		// What is still on its way needs no more than this.
+		_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 300_000})
 		if k > 42 && buf[12] == 8 && buf[13] == 0 && binary.BigEndian.Uint16(buf[36:]) == vxlan.DefaultPort {
 			n, longest = n+1, max(longest, k)
 		}
@@ -196,8 +209,17 @@ func vxlanFrames(fd int) (n, longest int) {
 
 // divideHere makes the kernel divide and sum what a card would: a cable has no card, and
 // hands large frames over as they are.
-func divideHere(i *net.Interface) error {
-	if out, err := exec.Command("ethtool", "-K", i.Name, "tso", "off", "tx", "off").CombinedOutput(); err != nil {
+func divideHere(i *net.Interface) error { return switchOff(i, "tso", "tx") }
+
+// divideUDPHere makes the kernel divide runs of datagrams.
+func divideUDPHere(i *net.Interface) error { return switchOff(i, "tx-udp-segmentation") }
+
+func switchOff(i *net.Interface, features ...string) error {
+	args := []string{"-K", i.Name}
+	for _, f := range features {
+		args = append(args, f, "off")
+	}
+	if out, err := exec.Command("ethtool", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("ethtool: %w: %s", err, out)
 	}
 	return nil
@@ -322,14 +344,20 @@ func BenchmarkVeth(b *testing.B) {
 			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Segment: true}, env)
 		},
 		// For receivers that sniff, as ingestors of mirrored traffic do, and for those with sockets.
-		"vxlan": func(env replay.Env, left, right *net.Interface) (replay.Target, error) {
-			return overVXLAN(b.Context(), env, right, vxlan.Options{MTU: 1550})
+		"vxlan": func(env replay.Env, _, _ *net.Interface) (replay.Target, error) {
+			return overVXLAN(b.Context(), env, vxlan.Options{MTU: 1550})
 		},
-		"vxlan, gso=on": func(env replay.Env, left, right *net.Interface) (replay.Target, error) {
-			return overVXLAN(b.Context(), env, right, vxlan.Options{MTU: 1550, GSO: true})
+		"vxlan, gso=on": func(env replay.Env, _, _ *net.Interface) (replay.Target, error) {
+			return overVXLAN(b.Context(), env, vxlan.Options{MTU: 1550, GSO: true})
+		},
+		"vxlan, divided by the kernel": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
+			if err := divideUDPHere(left); err != nil {
+				return nil, err
+			}
+			return overVXLAN(b.Context(), env, vxlan.Options{MTU: 1550})
 		},
 	}
-	for _, name := range []string{"raw", "raw, no qdisc", "raw, segmented by the interface", "raw, segmented by the kernel", "vxlan", "vxlan, gso=on"} {
+	for _, name := range []string{"raw", "raw, no qdisc", "raw, segmented by the interface", "raw, segmented by the kernel", "vxlan", "vxlan, gso=on", "vxlan, divided by the kernel"} {
 		b.Run(name, func(b *testing.B) {
 			inNamespace(b, func(left, right *net.Interface) {
 				env := &sumEnv{start: time.Now()}
@@ -466,10 +494,11 @@ func TestLanesKeepTheOrderOfConversations(t *testing.T) {
 	})
 }
 
-// overVXLAN opens a target behind the veth pair whose other end is right.
-func overVXLAN(ctx context.Context, env replay.Env, right *net.Interface, o vxlan.Options) (replay.Target, error) {
+// overVXLAN opens a target behind the veth pair. Its packets are for the address of another station, as those
+// of all others here: the end that gets them drops them at once, and does not look for a route of its own.
+func overVXLAN(ctx context.Context, env replay.Env, o vxlan.Options) (replay.Target, error) {
 	for _, args := range []string{"addr add 192.168.77.1/24 dev left", "link set left mtu 1550", "link set right mtu 1550",
-		"neigh add 192.168.77.2 dev left lladdr " + right.HardwareAddr.String()} {
+		"neigh add 192.168.77.2 dev left lladdr 02:00:00:00:77:02"} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("ip %s: %w: %s", args, err, out)
 		}

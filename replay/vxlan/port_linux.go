@@ -97,27 +97,6 @@ func newPort(addr netip.AddrPort, o Options, env replay.Env) (*port, error) {
 	return p, nil
 }
 
-// undivided reports whether what is sent in one piece by an interface arrives in one piece
-// at its other end, which is on this host, in a container for example: who only sniffs
-// there, as ingestors of mirrored traffic do, takes the piece for one packet. Sockets get
-// it divided, and so they do on loopback.
-func undivided(name string) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil || name == "" {
-		return false
-	}
-	defer unix.Close(fd)
-	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
-	if err != nil {
-		return false
-	}
-	switch unix.ByteSliceToString(info.Driver[:]) {
-	case "veth", "bridge", "tun":
-		return true
-	}
-	return false
-}
-
 func family(addr netip.AddrPort) int {
 	if addr.Addr().Is4() {
 		return unix.AF_INET
