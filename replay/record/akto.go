@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,61 +35,37 @@ func (m *Maker) aktoJSON(dst []byte, p *exchange.Pair, marker []byte, at time.Ti
 	dst = appendField(dst, "path", req.Target)
 	dst = appendField(dst, "method", req.Method)
 	dst = appendField(dst, "type", version(p))
-	dst = appendTextField(dst, "requestHeaders", m.headerObject(&req.Message, req.Host, marker))
+	dst = m.appendHeaderText(dst, "requestHeaders", &req.Message, req.Host, marker)
 	dst = appendTextField(dst, "requestPayload", req.Body)
-	dst = appendTextField(dst, "responseHeaders", m.headerObject(&resp.Message, "", marker))
+	dst = m.appendHeaderText(dst, "responseHeaders", &resp.Message, "", marker)
 	dst = appendTextField(dst, "responsePayload", resp.Body)
 	dst = appendCount(dst, "statusCode", int64(resp.Status))
-	dst = appendField(dst, "status", statusLine(resp))
-	dst = appendField(dst, "ip", address(client))
-	dst = appendField(dst, "destIp", address(server))
+	dst = appendStatus(dst, "status", resp)
+	dst = appendAddress(dst, "ip", client)
+	dst = appendAddress(dst, "destIp", server)
 	dst = appendCount(dst, "time", at.Unix())
 	dst = appendField(dst, "akto_account_id", m.account())
 	dst = appendCount(dst, "akto_vxlan_id", m.vni(p))
 	return append(dst, `,"is_pending":"false","source":"MIRRORING","direction":"1"}`...)
 }
 
-// headerObject returns headers as a JSON object with one value for each name: the
-// last one. Names are in Go's canonical form, except that the host is called "host";
-// the producer's code does so. The bytes are used again by the next call.
-func (m *Maker) headerObject(msg *exchange.Message, host string, marker []byte) []byte {
-	fields := m.headers(msg, marker)
-	m.text = append(m.text[:0], '{')
-	for i, h := range fields {
-		if strings.EqualFold(h.Name, "host") {
-			host = h.Value
-			continue
-		}
-		again := func(later exchange.Header) bool {
-			return len(later.Name) == len(h.Name) && strings.EqualFold(later.Name, h.Name)
-		}
-		if slices.ContainsFunc(fields[i+1:], again) {
-			continue
-		}
-		m.text = append(separate(m.text), m.canonical(h.Name)...)
-		m.text = appendString(m.text, h.Value)
+// appendStatus appends what Go's http.Response has in Status: "200 OK".
+func appendStatus(dst []byte, name string, r *exchange.Response) []byte {
+	dst = strconv.AppendInt(append(appendKey(dst, name), '"'), int64(r.Status), 10)
+	if r.Reason != "" {
+		dst = appendInside(append(dst, ' '), bytesOf(r.Reason))
 	}
-	if host != "" {
-		m.text = appendField(m.text, "host", host)
-	}
-	return append(m.text, '}')
+	return append(dst, '"')
 }
 
-// maxNames bounds the names of header fields that are remembered.
-const maxNames = 1000
-
-// canonical returns a name in Go's canonical form as the key of a JSON object, with the
-// colon. Few names come again and again.
-func (m *Maker) canonical(name string) string {
-	key, ok := m.names[name]
-	if !ok {
-		key = string(append(appendString(nil, textproto.CanonicalMIMEHeaderKey(name)), ':'))
-		if m.names == nil || len(m.names) == maxNames {
-			m.names = make(map[string]string)
-		}
-		m.names[strings.Clone(name)] = key
+// appendAddress appends the text of an endpoint's address, an empty one where it is unknown.
+func appendAddress(dst []byte, name string, e exchange.Endpoint) []byte {
+	dst = append(appendKey(dst, name), '"')
+	if e.IP.IsValid() {
+		var room [64]byte
+		dst = appendInside(dst, e.IP.AppendTo(room[:0])) // a zone may be any text
 	}
-	return key
+	return append(dst, '"')
 }
 
 // An AktoRecord is one object of akto.api.logs or of batchData.

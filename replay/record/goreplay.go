@@ -19,7 +19,7 @@ func (m *Maker) goReplay(dst []byte, p *exchange.Pair, marker []byte, at time.Ti
 	dst = appendField(dst, "Req_Ts", strconv.FormatInt(at.UnixNano(), 10))
 	dst = appendField(dst, "Req_Method", req.Method)
 	dst = appendTextField(dst, "Req_Body", req.Body)
-	dst = append(appendKey(dst, "Req_Headers"), m.headerObject(&req.Message, req.Host, marker)...)
+	dst = m.appendHeaders(appendKey(dst, "Req_Headers"), &req.Message, req.Host, marker, false)
 	return append(dst, '}')
 }
 

@@ -14,14 +14,18 @@ const maxShort = 128
 // appendText appends b as a JSON string. As encoding/json does, it writes U+FFFD
 // for bytes that are not UTF-8: what cannot be said in JSON is lost there too.
 func appendText(dst, b []byte) []byte {
-	dst = append(dst, '"')
+	return append(appendInside(append(dst, '"'), b), '"')
+}
+
+// appendInside appends the inside of what appendText appends.
+func appendInside(dst, b []byte) []byte {
 	if len(b) <= maxShort && jsontext.Plain(b) {
-		return append(append(dst, b...), '"')
+		return append(dst, b...)
 	}
 	for {
 		var n int
 		if dst, n = jsontext.Append(dst, b); n == len(b) {
-			return append(dst, '"')
+			return dst
 		}
 		dst = append(dst, "\uFFFD"...)
 		b = b[n+1:]
@@ -30,8 +34,11 @@ func appendText(dst, b []byte) []byte {
 
 // appendString is appendText of a string.
 func appendString(dst []byte, s string) []byte {
-	return appendText(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
+	return appendText(dst, bytesOf(s))
 }
+
+// bytesOf are the bytes of s, which must not be changed.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // appendField appends `"name":"value"` with the comma that stands before it.
 func appendField(dst []byte, name, value string) []byte {

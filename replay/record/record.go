@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"recap/pipeline/exchange"
 	"recap/replay"
@@ -41,7 +42,7 @@ type Maker struct {
 	Recap func(dst []byte, p *exchange.Pair) []byte
 
 	fields []exchange.Header
-	names  map[string]string // see canonical
+	names  map[string]headerKey // see key
 	text   []byte
 	inner  []byte
 }
@@ -77,16 +78,18 @@ func (m *Maker) recap(dst []byte, p *exchange.Pair, marker []byte) []byte {
 }
 
 // headers returns the fields of a message with the marker as the last one and
-// without a marker of an earlier replay. The slice is used again by the next call.
+// without a marker of an earlier replay. The slice is used again by the next call, and
+// the marker's field is the marker itself.
 func (m *Maker) headers(msg *exchange.Message, marker []byte) []exchange.Header {
 	m.fields = m.fields[:0]
 	for _, h := range msg.Headers {
-		if !strings.EqualFold(h.Name, replay.MarkerHeader) && !strings.HasPrefix(h.Name, ":") {
+		old := len(h.Name) == len(replay.MarkerHeader) && strings.EqualFold(h.Name, replay.MarkerHeader)
+		if !old && !strings.HasPrefix(h.Name, ":") {
 			m.fields = append(m.fields, h)
 		}
 	}
 	if len(marker) > 0 {
-		m.fields = append(m.fields, exchange.Header{Name: replay.MarkerHeader, Value: string(marker)})
+		m.fields = append(m.fields, exchange.Header{Name: replay.MarkerHeader, Value: unsafe.String(&marker[0], len(marker))})
 	}
 	return m.fields
 }

@@ -95,6 +95,7 @@ func Append(dst, s []byte) ([]byte, int) {
 // many bytes and 24 more. It stops early at what is not UTF-8 within s, and returns
 // how far it got in both.
 func escapeInto(buf, s []byte, i int) (n, _ int) {
+	plain := 0 // words in a row that had nothing to escape
 	for i < len(s) {
 		for i+8 <= len(s) {
 			w := binary.LittleEndian.Uint64(s[i:])
@@ -102,8 +103,13 @@ func escapeInto(buf, s []byte, i int) (n, _ int) {
 			if m == 0 {
 				binary.LittleEndian.PutUint64(buf[n:], w)
 				i, n = i+8, n+8
+				if plain++; plain >= inARow {
+					k := copyPlain(buf[n:], s[i:])
+					i, n, plain = i+k, n+k, 0
+				}
 				continue
 			}
+			plain = 0
 			if w&0x80 != 0 {
 				break
 			}
@@ -138,6 +144,29 @@ func escapeInto(buf, s []byte, i int) (n, _ int) {
 		}
 	}
 	return n, i
+}
+
+// inARow is after how many plain words longer runs are tried: text that is full of
+// quotes would pay for trying.
+const inARow = 16
+
+// copyPlain copies s, four words at a time, as far as each is plain, and returns how
+// many bytes that is. dst has room for all of s.
+func copyPlain(dst, s []byte) int {
+	n := 0
+	for ; n+32 <= len(s); n += 32 {
+		in, out := s[n:n+32], dst[n:n+32]
+		a, b := binary.LittleEndian.Uint64(in), binary.LittleEndian.Uint64(in[8:])
+		c, d := binary.LittleEndian.Uint64(in[16:]), binary.LittleEndian.Uint64(in[24:])
+		if special(a)|special(b)|special(c)|special(d) != 0 {
+			break
+		}
+		binary.LittleEndian.PutUint64(out, a)
+		binary.LittleEndian.PutUint64(out[8:], b)
+		binary.LittleEndian.PutUint64(out[16:], c)
+		binary.LittleEndian.PutUint64(out[24:], d)
+	}
+	return n
 }
 
 // escape8 writes what becomes of the eight bytes of w, in which special found m,
