@@ -27,7 +27,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultInFlight   = 64 << 20
-	DefaultMaxRecord  = 1_000_012 // what a broker takes unless it was told otherwise, less its framing
+	DefaultMaxRecord  = 1_000_012 // where the topic's limit is not to be had: what a broker takes unless told otherwise
 	DefaultDelivery   = 30 * time.Second
 	DefaultConnecting = 15 * time.Second
 )
@@ -43,8 +43,8 @@ type Options struct {
 	Compression string
 	// InFlight bounds the bytes of records that wait for their acknowledgement.
 	InFlight int64
-	// MaxRecord bounds a record; larger ones fail. It must not be more than the
-	// topic's max.message.bytes.
+	// MaxRecord bounds a record; larger ones fail. 0 is the topic's max.message.bytes,
+	// more than which it must not be.
 	MaxRecord int
 	// Delivery is how long a record may take, retries included.
 	Delivery time.Duration
@@ -124,9 +124,6 @@ func (o Options) resolve(u *url.URL) (settings, error) {
 	if s.InFlight <= 0 {
 		s.InFlight = DefaultInFlight
 	}
-	if s.MaxRecord <= 0 {
-		s.MaxRecord = DefaultMaxRecord
-	}
 	if s.Delivery <= 0 {
 		s.Delivery = DefaultDelivery
 	}
@@ -171,6 +168,9 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err != nil {
 		return nil, err
 	}
+	if err := findTopic(ctx, &s, env); err != nil {
+		return nil, err
+	}
 	client, err := kgo.NewClient(append(s.topic.Client(replay.DialContext(env)),
 		kgo.DefaultProduceTopic(s.topic.Name),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the default
@@ -184,15 +184,17 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err != nil {
 		return nil, err
 	}
-	if err := findTopic(ctx, client, &s); err != nil {
-		client.Close()
-		return nil, err
-	}
 	return newTarget(client, s, env), nil
 }
 
-// findTopic fails where the cluster does not answer or has no such topic.
-func findTopic(ctx context.Context, client *kgo.Client, s *settings) error {
+// findTopic fails where the cluster does not answer or has no such topic, and settles
+// how large a record may be.
+func findTopic(ctx context.Context, s *settings, env replay.Env) error {
+	client, err := kgo.NewClient(s.topic.Client(replay.DialContext(env))...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, DefaultConnecting)
 	defer cancel()
 	admin := kadm.NewClient(client)
@@ -204,14 +206,51 @@ func findTopic(ctx context.Context, client *kgo.Client, s *settings) error {
 		if err != nil && !strings.Contains(err.Error(), "TOPIC_ALREADY_EXISTS") {
 			return fmt.Errorf("kafka topic %q: %w %s", s.topic.Name, err, resp.ErrMessage)
 		}
-		return nil
+	} else {
+		topics, err := admin.ListTopics(ctx, s.topic.Name)
+		if err != nil {
+			return fmt.Errorf("kafka topic %q: %w", s.topic.Name, err)
+		}
+		if err := topics[s.topic.Name].Err; err != nil {
+			return fmt.Errorf("kafka topic %q: %w; create=true in the URL makes it", s.topic.Name, err)
+		}
 	}
-	topics, err := admin.ListTopics(ctx, s.topic.Name)
-	if err != nil {
-		return fmt.Errorf("kafka topic %q: %w", s.topic.Name, err)
-	}
-	if err := topics[s.topic.Name].Err; err != nil {
-		return fmt.Errorf("kafka topic %q: %w; create=true in the URL makes it", s.topic.Name, err)
+	return s.limit(maxMessageBytes(ctx, admin, s.topic.Name))
+}
+
+// maxBatch is the most that a batch grows to where a topic takes more, bytes: what is
+// sent in one piece is answered in one.
+const maxBatch = 8 << 20
+
+// limit settles MaxRecord by what the topic takes, bytes, 0 where that is not known. A
+// broker refuses a batch that is too large with all that is in it.
+func (s *settings) limit(topic int) error {
+	switch {
+	case topic > 0 && s.MaxRecord > topic:
+		return fmt.Errorf("kafka topic %q takes no more than %d bytes (max.message.bytes): max-record=%d is too much", s.topic.Name, topic, s.MaxRecord)
+	case s.MaxRecord > 0:
+	case topic > 0:
+		s.MaxRecord = min(topic, maxBatch)
+	default:
+		s.MaxRecord = DefaultMaxRecord
 	}
 	return nil
+}
+
+// maxMessageBytes asks for the size of the largest batch that a topic takes, bytes; 0
+// where the broker does not tell, which may need a right that producing does not.
+func maxMessageBytes(ctx context.Context, admin *kadm.Client, topic string) int {
+	configs, err := admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return 0
+	}
+	for _, c := range configs {
+		for _, kv := range c.Configs {
+			if kv.Key == "max.message.bytes" {
+				n, _ := strconv.Atoi(kv.MaybeValue())
+				return n
+			}
+		}
+	}
+	return 0
 }

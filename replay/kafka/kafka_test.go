@@ -8,10 +8,12 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -316,6 +318,51 @@ func TestRealKafka(t *testing.T) {
 			}
 			checkRecords(t, consume(t, broker, len(events)), form, len(events))
 		})
+	}
+}
+
+// A topic that takes small records only costs the large one, not those that go with it.
+func TestARealTopicsLimitCostsTheRecordAboveItAlone(t *testing.T) {
+	const limit = 20_000
+	broker := kafkatest.Start(t)
+	kafkatest.MakeTopic(t, broker, "pairs", 3)
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	value := strconv.Itoa(limit)
+	admin := kadm.NewClient(client)
+	if r, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &value}}, "pairs"); err != nil || r[0].Err != nil {
+		t.Fatal(err, r)
+	}
+	for range 100 { // the broker answers before it knows
+		if maxMessageBytes(t.Context(), admin, "pairs") == limit {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if _, err := open(t, "kafka://"+broker+"/pairs?max-record=30000", Options{}, new(targettest.Env)); err == nil || !strings.Contains(err.Error(), "no more than 20000 bytes") {
+		t.Errorf("Open = %v, want a refusal of max-record", err)
+	}
+	var env targettest.Env
+	target, err := open(t, "kafka://"+broker+"/pairs", Options{}, &env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := targettest.Events(2000, 1000)
+	events[77] = targettest.Events(78, limit)[77]
+	if err := errors.Join(target.Send(t.Context(), events), target.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Balance(len(events)); err != nil {
+		t.Error(err)
+	}
+	if f := env.Failures(); len(f) != 1 || len(f[77]) != 1 {
+		t.Errorf("%d failed, want the large record alone", len(f))
+	}
+	if n := len(consume(t, broker, len(events)-1)); n != len(events)-1 {
+		t.Errorf("%d records arrived, want %d", n, len(events)-1)
 	}
 }
 
