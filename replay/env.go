@@ -53,17 +53,18 @@ func (r *runner) Wait(ctx context.Context, at time.Duration, unit Amount) (time.
 	}
 	r.units[second].packets += unit.Packets
 	r.units[second].bytes += unit.Bytes
-	r.publish(due, late)
+	r.publish(now-due, late)
 	if r.o.For > 0 && due >= r.o.For {
 		r.enough.Store(true)
 	}
 	return due, nil
 }
 
-func (r *runner) publish(due time.Duration, late bool) {
+// publish tells [Live] of a unit that has left, so far behind its deadline.
+func (r *runner) publish(behind time.Duration, late bool) {
 	r.pub.packets.Store(r.sent.Packets)
 	r.pub.bytes.Store(r.sent.Bytes)
-	r.pub.due.Store(int64(due))
+	r.pub.behind.Store(int64(behind))
 	r.pub.units.Add(1)
 	if late {
 		r.pub.late.Add(1)

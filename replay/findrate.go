@@ -23,8 +23,9 @@ type SearchOptions struct {
 	// Precision ends the bisection: the share by which the rate that held and the one
 	// that did not may differ; 0: 0.05.
 	Precision float64
-	// Confirm is how often the winner must hold again; 0: 2. A winner that does not is
-	// replaced by a rate lower by Precision, and the counting begins again.
+	// Confirm is how often the winner must hold again, each time three times as long as a
+	// Trial; 0: 2. A winner that does not is replaced by a rate lower by Precision, and the
+	// counting begins again.
 	Confirm int
 	// Most is the highest rate that is tried; 0: no bound.
 	Most float64
@@ -131,7 +132,7 @@ func (x *search) run(ctx context.Context) error {
 	good, bad, err := x.double(ctx)
 	for err == nil && bad > 0 && good > 0 && bad-good > x.s.Precision*bad && len(x.out.Trials) < maxTrials {
 		var t Trial
-		if t, err = x.try(ctx, (good+bad)/2, "bisect"); t.OK {
+		if t, err = x.try(ctx, (good+bad)/2, purposeBisect); t.OK {
 			good = (good + bad) / 2
 		} else {
 			bad = (good + bad) / 2
@@ -150,7 +151,7 @@ func (x *search) double(ctx context.Context) (good, bad float64, err error) {
 		if x.s.Most > 0 {
 			rate = min(rate, x.s.Most)
 		}
-		t, err := x.try(ctx, rate, "double")
+		t, err := x.try(ctx, rate, purposeDouble)
 		switch {
 		case err != nil:
 			return good, bad, err
@@ -182,7 +183,7 @@ func (x *search) confirm(ctx context.Context, good float64) error {
 		if len(x.out.Trials) >= maxTrials {
 			return nil
 		}
-		t, err := x.try(ctx, good, "confirm")
+		t, err := x.try(ctx, good, purposeConfirm)
 		switch {
 		case err != nil:
 			return err
@@ -205,6 +206,17 @@ func (x *search) confirm(ctx context.Context, good float64) error {
 // senderTries is how often a rate is tried that the sender missed, or kept unevenly:
 // other work on the host may have been the cause.
 const senderTries = 3
+
+// confirmTrials is how long the winner is tried, in trials: what the queues of a system take
+// in during a short trial, and would have to lose in a longer one, is no rate of its own.
+const confirmTrials = 3
+
+// The purposes of trials.
+const (
+	purposeDouble  = "double"
+	purposeBisect  = "bisect"
+	purposeConfirm = "confirm"
+)
 
 // stumble is how far behind its deadlines a sender may fall for a loss to count at once:
 // what it sends to catch up is faster than the rate under test.
@@ -234,6 +246,9 @@ func (x *search) once(ctx context.Context, perSecond float64, purpose string) (T
 	}
 	o := x.o
 	o.Rate, o.For, o.Limits = FixedRate(x.s.Unit, perSecond), x.s.Trial, nil
+	if purpose == purposeConfirm {
+		o.For *= confirmTrials
+	}
 	if o.RunID != 0 {
 		o.RunID += uint32(len(x.out.Trials)) // what comes late of one trial is none of the next
 	}

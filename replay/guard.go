@@ -137,8 +137,9 @@ func (g *Guard) Allow(host string) error {
 // metadata reports whether a serves credentials to the machines of a cloud although it
 // looks private. Those of IPv4 are link-local or public, and refused for that.
 func metadata(a netip.Addr) bool {
+	a = a.WithZone("")                                        // no prefix contains an address with a zone
 	aws := netip.AddrFrom16([16]byte{0xfd, 0x00, 0x0e, 0xc2}) // fd00:ec2::254, fd00:ec2::23
-	return netip.PrefixFrom(aws, 32).Contains(a) || a.WithZone("") == netip.MustParseAddr("fd20:ce::254")
+	return netip.PrefixFrom(aws, 32).Contains(a) || a == netip.MustParseAddr("fd20:ce::254")
 }
 
 func (g *Guard) allow(a netip.Addr) error {

@@ -72,6 +72,7 @@ func TestGuardResolve(t *testing.T) {
 		{"a name with one public address among others", "mixed.test", nil, false},
 		{"the metadata service of clouds", "169.254.169.254", nil, false},
 		{"the metadata service of a cloud by IPv6", "fd00:ec2::254", nil, false},
+		{"the metadata service of a cloud by IPv6 with a zone", "fd00:ec2::254%eth0", nil, false},
 		{"the metadata service of another cloud by IPv6", "fd20:ce::254", nil, false},
 		{"a metadata service that was allowed", "fd00:ec2::254", func(g *Guard) { g.Public = true }, true},
 		{"no address at all", "0.0.0.0", nil, false},

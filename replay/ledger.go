@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"recap/pipeline/exchange"
 )
 
 // A ledger holds what became of each event: one bit an event and question, and counts.
@@ -214,76 +212,17 @@ func (l *ledger) note(m Marker, now time.Duration) bool {
 
 // size holds the sizes of bodies against those that were sent.
 func (l *ledger) size(m Marker, o *Observation) {
-	request, response, ok := l.pairs.sizes(m)
+	request, response, ok := l.pairs.sizes(m.Seq)
 	cut := o.Cut
 	if ok {
 		cut = cut || o.RequestBody >= 0 && o.RequestBody < request || o.ResponseBody >= 0 && o.ResponseBody < response
 	}
-	if !cut && (!ok || o.RequestBody < 0 && o.ResponseBody < 0) {
+	if !cut && (!ok || o.RequestBody < 0 && request > 0 || o.ResponseBody < 0 && response > 0) {
 		l.unsized++
 	}
 	if cut {
 		l.truncated.set(m.Seq)
 	}
-}
-
-// A pairBook remembers of each pair of the source what a report needs: sizes of bodies
-// to find truncation, 8 bytes, and while there are few the id.
-type pairBook struct {
-	sized []uint64 // request and response, 32 bits each
-	ids   []exchange.ID
-	begin []uint64 // number of the first event of each pass
-	skip  bool     // sizes are not needed: nobody collects
-}
-
-// Bounds of the book, pairs. Beyond them, ids are left out of reports and truncation is
-// not tested, which reports say.
-const (
-	maxSized = 1 << 27
-	maxKnown = 1 << 22
-)
-
-// unknownSize stands for sizes that do not fit.
-const unknownSize = math.MaxUint32
-
-func (b *pairBook) add(p *exchange.Pair) {
-	if len(b.ids) < maxKnown {
-		b.ids = append(b.ids, p.ID)
-	}
-	if !b.skip && len(b.sized) < maxSized {
-		half := func(m *exchange.Message) uint64 { return uint64(min(int64(len(m.Body)), unknownSize)) }
-		b.sized = append(b.sized, half(&p.Request.Message)<<32|half(&p.Response.Message))
-	}
-}
-
-// place returns which pair of the source an event was made of.
-func (b *pairBook) place(seq uint64, loop uint32) (int, bool) {
-	if int64(loop) >= int64(len(b.begin)) || seq < b.begin[loop] {
-		return 0, false
-	}
-	return int(seq - b.begin[loop]), true
-}
-
-func (b *pairBook) sizes(m Marker) (request, response int64, ok bool) {
-	i, ok := b.place(m.Seq, m.Loop)
-	if !ok || i >= len(b.sized) {
-		return 0, 0, false
-	}
-	q, s := b.sized[i]>>32, b.sized[i]&math.MaxUint32
-	return int64(q), int64(s), q != unknownSize && s != unknownSize
-}
-
-// id names an event.
-func (b *pairBook) id(seq uint64) PairID {
-	loop, found := slices.BinarySearch(b.begin, seq)
-	if !found {
-		loop--
-	}
-	id := PairID{Seq: seq, Loop: uint32(max(loop, 0))}
-	if i, ok := b.place(seq, id.Loop); ok && i < len(b.ids) && b.ids[i] != (exchange.ID{}) {
-		id.ID = b.ids[i].String()
-	}
-	return id
 }
 
 // report closes the books.

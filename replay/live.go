@@ -31,7 +31,7 @@ func (l *Live) Snapshot() Snapshot {
 		return Snapshot{Phase: phaseStarting}
 	}
 	s := Snapshot{
-		Phase: *r.phase.Load(), Intended: time.Duration(r.pub.due.Load()), Loop: r.loop.Load(), Late: r.pub.late.Load(),
+		Phase: *r.phase.Load(), Behind: time.Duration(r.pub.behind.Load()), Loop: r.loop.Load(), Late: r.pub.late.Load(),
 		Sent:       Amount{Packets: r.pub.packets.Load(), Bytes: r.pub.bytes.Load()},
 		Collecting: r.o.Collect != nil,
 	}

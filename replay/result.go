@@ -315,7 +315,7 @@ type Trial struct {
 // A Snapshot is a run at one moment, for a live line and for metrics.
 type Snapshot struct {
 	Elapsed   time.Duration
-	Intended  time.Duration // the deadline of the unit sent last
+	Behind    time.Duration // how late the unit sent last has left
 	Scheduled uint64
 	Sent      Amount // Pairs are those noted as sent
 	Failed    uint64

@@ -143,7 +143,7 @@ type runner struct {
 	// Copies for Snapshot.
 	pub struct {
 		packets, bytes, units, late atomic.Uint64
-		due                         atomic.Int64
+		behind                      atomic.Int64
 	}
 
 	countMu  sync.Mutex
@@ -195,7 +195,7 @@ func newRunner(ctx context.Context, o Options) *runner {
 		begun: func(seq uint64) {
 			r.ledger.mu.Lock()
 			defer r.ledger.mu.Unlock()
-			r.ledger.pairs.begin = append(r.ledger.pairs.begin, seq)
+			r.ledger.pairs.passes.begin(seq)
 		},
 	}
 	if o.Loops == 0 && o.For == 0 {

@@ -277,6 +277,30 @@ func TestRunCountsFailures(t *testing.T) {
 	}
 }
 
+// Who waits for the next deadline is not behind, however long that takes, nor is who collects.
+func TestWaitingIsNotBehind(t *testing.T) {
+	g := newIngestor()
+	o := g.options([]*exchange.Pair{testPair(0, 0, 0), testPair(0, 1, 700)})
+	o.Rate, o.Live = Rate{}, new(Live)
+	done := make(chan struct{})
+	var longest, behind time.Duration
+	go func() {
+		defer close(done)
+		for o.Live.Snapshot().Phase != phaseDone {
+			s := o.Live.Snapshot()
+			longest, behind = max(longest, s.Elapsed), max(behind, s.Behind)
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if _, err := Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if longest < 500*time.Millisecond || behind > 500*time.Millisecond {
+		t.Errorf("behind by up to %v in a run of %v", behind, longest)
+	}
+}
+
 // An interrupt leaves a report that is true for what was sent until then.
 func TestRunInterrupted(t *testing.T) {
 	g := newIngestor()

@@ -200,6 +200,7 @@ func about(limits []Limit, name string) bool {
 const (
 	// CountPacketsLeftOut begins the names of those that count packets left out by a rule.
 	CountPacketsLeftOut     = "packets_left_out_"
+	CountPacketsTooLarge    = CountPacketsLeftOut + "too_large"
 	CountPacketsNotAccepted = "packets_not_accepted"
 )
 

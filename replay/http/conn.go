@@ -300,8 +300,12 @@ func (c *conn) exchange(j *job, again bool) error {
 	}
 	last := time.Now()
 	c.used = last
-	if c.response.close || c.request.close || wrote != nil {
-		c.hangUp()
+	unasked := c.reader.w > c.reader.r
+	if unasked {
+		t.stats.unasked()
+	}
+	if unasked || c.response.close || c.request.close || wrote != nil {
+		c.hangUp() // what comes unasked must not be taken for the next response
 	}
 	t.answered(j, &c.answer, timing{began: began, first: first, last: last, out: len(out) + len(body), in: c.answer.wire + int64(len(c.response.head))})
 	return nil

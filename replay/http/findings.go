@@ -47,6 +47,7 @@ type Connections struct {
 	Most         int64 `json:"most_open"`
 	ClosedByPeer int64 `json:"closed_by_peer"` // found closed ahead of a request
 	Evicted      int64 `json:"evicted"`        // idle ones that made room
+	Unasked      int64 `json:"unasked"`        // closed because more came than the response that was asked for
 }
 
 // Compared counts responses by what the comparison gave.

@@ -165,6 +165,12 @@ func (o *Options) check() error {
 		if !isToken(h.Name) || !isFieldValue(h.Value) {
 			return fmt.Errorf("header field %q: %q cannot be sent", h.Name, h.Value)
 		}
+		if strings.EqualFold(h.Name, "Host") {
+			return fmt.Errorf("header field %q: a map of hosts (*=%s) gives requests another one", h.Name, h.Value)
+		}
+		if own(h.Name) {
+			return fmt.Errorf("header field %q is the sender's own: it follows from what is sent", h.Name)
+		}
 	}
 	for from, to := range o.HostMap {
 		if !isHost(to) {

@@ -130,6 +130,11 @@ func fieldsOf(m *exchange.Message) []exchange.Header {
 var framing = []string{"Content-Length", "Expect", "Http2-Settings", "Keep-Alive", "Proxy-Connection",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Replay-Id"}
 
+// own reports whether a field is what the sender gives each request by itself.
+func own(name string) bool {
+	return slices.ContainsFunc(slices.Concat(framing, []string{"Connection", "Content-Encoding"}), func(f string) bool { return strings.EqualFold(f, name) })
+}
+
 func (t *Target) removed(name string) bool { return has(t.remove, name) }
 
 // removals are the lower-case names of fields that are taken from every request.

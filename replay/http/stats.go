@@ -2,6 +2,7 @@ package http
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +100,7 @@ func (s *stats) leaveOut(err error) string {
 func (s *stats) held(by string) { s.locked(func() { s.f.HeldBack[by]++ }) }
 func (s *stats) evicted()       { s.locked(func() { s.f.Connections.Evicted++ }) }
 func (s *stats) closedByPeer()  { s.locked(func() { s.f.Connections.ClosedByPeer++ }) }
+func (s *stats) unasked()       { s.locked(func() { s.f.Connections.Unasked++ }) }
 func (s *stats) resent()        { s.locked(func() { s.f.Resent++ }) }
 func (s *stats) unsent()        { s.locked(func() { s.f.Unsent++ }) }
 func (s *stats) mostOpen(n int) {
@@ -192,12 +194,14 @@ func (s *stats) compared(j *job, recorded, full bool, found []difference) {
 	}
 }
 
-// count counts a foreign name, as one of the others when there are too many.
+// count counts a foreign name, as one of the others when there are too many. name may live
+// in a buffer that the next response overwrites, and a map takes the text of a key also
+// where it has the key.
 func count(m map[string]int64, name string) {
 	if _, ok := m[name]; !ok && len(m) >= maxNames {
 		name = "(others)"
 	}
-	m[name]++
+	m[strings.Clone(name)]++
 }
 
 // example keeps some of each kind and name.

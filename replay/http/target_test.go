@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
@@ -415,6 +416,60 @@ func TestAClosedConnectionIsMadeAgain(t *testing.T) {
 	}
 }
 
+// A response that nobody asked for is not taken for that to the next request.
+func TestWhatComesUnaskedAnswersNothing(t *testing.T) {
+	for _, tt := range []struct{ name, extra string }{
+		{"a second response", "HTTP/1.1 500 Evil\r\nContent-Length: 0\r\n\r\n"},
+		{"the beginning of one", "HTTP/1.1 500"},
+		{"bytes behind the body", "more"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			base := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+				c, _, err := w.(nethttp.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"+tt.extra)
+				io.Copy(io.Discard, c)
+			})
+			env := &targettest.Env{}
+			f := run(t, base, Options{}, env, []replay.Event{get(0, 1, "/0", "ok"), get(1, 1, "/1", "ok"), get(2, 1, "/2", "ok")})
+			if f.Status[200] != 3 || len(f.Status) != 1 || f.Compared.Same != 3 || f.Connections.Unasked != 3 || env.Balance(3) != nil {
+				t.Errorf("status %v, compared %+v, connections %+v, errors %v", f.Status, f.Compared, f.Connections, f.Errors)
+			}
+		})
+	}
+}
+
+// Names of fields are counted as they came, whatever comes behind them on the connection.
+func TestFieldsThatDifferAreCountedByName(t *testing.T) {
+	base := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		c, b, err := w.(nethttp.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		for i := 0; err == nil; i++ {
+			// Each head has its field at another place, and lower-case names need no new text.
+			fmt.Fprintf(b, "HTTP/1.1 200 OK\r\nvia: %s\r\nextra-field: 1\r\ncontent-length: 2\r\n\r\nok", strings.Repeat("z", i))
+			b.Flush()
+			_, err = nethttp.ReadRequest(b.Reader)
+		}
+	})
+	var events []replay.Event
+	for i := range 30 {
+		events = append(events, get(i, 1, "/", "ok"))
+	}
+	env := &targettest.Env{}
+	f := run(t, base, Options{}, env, events)
+	if want := map[string]int64{"extra-field": 30}; !maps.Equal(f.Headers, want) || f.Differences[diffExtra] != 30 || env.Balance(30) != nil {
+		t.Errorf("fields %v, want %v; differences %v, errors %v", f.Headers, want, f.Differences, f.Errors)
+	}
+}
+
 func TestOverTLS(t *testing.T) {
 	s := httptest.NewUnstartedServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		fmt.Fprint(w, r.Proto, " ", r.Host, " ", r.RequestURI, " ", r.Header.Get(replay.MarkerHeader) != "")
@@ -508,6 +563,11 @@ func TestParametersOfTheURL(t *testing.T) {
 		{"http://127.0.0.1:1/?ignore-path=a", `path "a": want $.name`},
 		{"http://127.0.0.1:1/?host=a", "parameter host=a: want FROM=TO"},
 		{"http://127.0.0.1:1/?set=a%0d:b", "cannot be sent"},
+		{"http://127.0.0.1:1/?set=host:b", "a map of hosts (*=b)"},
+		{"http://127.0.0.1:1/?set=content-length:5", "the sender's own"},
+		{"http://127.0.0.1:1/?set=Transfer-Encoding:chunked", "the sender's own"},
+		{"http://127.0.0.1:1/?set=x-replay-id:1", "the sender's own"},
+		{"http://127.0.0.1:1/?set=connection:close", "the sender's own"},
 		{"http://127.0.0.1:1/?version=3", `HTTP version "3": known are`},
 		{"http://127.0.0.1:99999/", "port"},
 		{"http://u:p@127.0.0.1/", "user name"},

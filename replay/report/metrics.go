@@ -35,7 +35,7 @@ func metrics(s *replay.Snapshot) []byte {
 	}
 	counter := func(name, help string, n uint64) { put(name, "counter", help, float64(n)) }
 	put("elapsed_seconds", "gauge", "Time since the start of the run.", s.Elapsed.Seconds())
-	put("behind_seconds", "gauge", "How far the last deadline lies behind the clock.", max(0, s.Elapsed-s.Intended).Seconds())
+	put("behind_seconds", "gauge", "How late the unit sent last has left.", s.Behind.Seconds())
 	counter("pairs_scheduled_total", "Pairs taken from the source.", s.Scheduled)
 	counter("pairs_sent_total", "Pairs noted as sent.", s.Sent.Pairs)
 	counter("pairs_failed_total", "Pairs that could not be sent.", s.Failed)

@@ -209,6 +209,7 @@ func (p *page) ledger(r *replay.Result) {
 	add("late", l.Late, "by more than "+span(l.LateAfterNS))
 	add("unexpected", l.Unexpected, "seen, but not noted as sent")
 	add("observations", l.Observations, "of the collector")
+	add("of unknown size", l.Unsized, "not tested for truncation")
 	add("unmarked", l.Unmarked, "")
 	add("damaged markers", l.BadMarker, "")
 	add("of other runs", l.OtherRun, "")
@@ -294,7 +295,8 @@ func (p *page) http(f *http.Findings) {
 		statuses[fmt.Sprint(code)] = n
 	}
 	compared := map[string]int64{"as recorded": f.Compared.Same, "different": f.Compared.Different, "alike, no recorded body": f.Compared.SameHead, "no recorded response": f.Compared.NoRecord}
-	connections := map[string]int64{"opened": f.Connections.Opened, "at most at once": f.Connections.Most, "closed by the target": f.Connections.ClosedByPeer, "closed to make room": f.Connections.Evicted}
+	connections := map[string]int64{"opened": f.Connections.Opened, "at most at once": f.Connections.Most, "closed by the target": f.Connections.ClosedByPeer, "closed to make room": f.Connections.Evicted,
+		"closed because more came than was asked for": f.Connections.Unasked}
 	for _, l := range []struct {
 		title  string
 		counts map[string]int64

@@ -25,7 +25,7 @@ func plots(r *replay.Result) (list []*chart) {
 		}
 	}
 	if f, ok := r.Target.(*http.Findings); ok {
-		for _, p := range []*plot{latency(f), latencyCurve(f), answers(f, r.ElapsedNS)} {
+		for _, p := range []*plot{latency(f, r.ElapsedNS), latencyCurve(f), answers(f, r.ElapsedNS)} {
 			if c := p.chart(); c != nil {
 				list = append(list, c)
 			}
@@ -51,11 +51,17 @@ func overSteps(r *replay.Result, name, class string, value func(*replay.Step, fl
 			c.points = append(c.points, xy{seconds(s.AtNS), y})
 		}
 	}
-	if len(r.Series.Steps) == 1 && len(c.points) == 1 && r.ElapsedNS > 0 {
-		// A run of one step has one value from its beginning to its end.
-		c.points = append(c.points, xy{seconds(min(r.ElapsedNS, r.Series.StepNS)), c.points[0].y})
+	if len(r.Series.Steps) == 1 {
+		c.across(min(r.ElapsedNS, r.Series.StepNS))
 	}
 	return c
+}
+
+// across draws the one value of a run of one step from its beginning to its end.
+func (c *curve) across(length int64) {
+	if len(c.points) == 1 && length > 0 {
+		c.points = append(c.points, xy{c.points[0].x + seconds(length), c.points[0].y})
+	}
 }
 
 func pairRate(r *replay.Result) *plot {
@@ -147,20 +153,26 @@ func delay(r *replay.Result) *plot {
 	}}
 }
 
-func overPoints(f *http.Findings, name, class string, value func(*http.Point) float64) curve {
+func overPoints(f *http.Findings, elapsed int64, name, class string, value func(*http.Point) float64) curve {
 	c := curve{name: name, class: class}
 	for i := range f.Series.Points {
 		p := &f.Series.Points[i]
 		c.points = append(c.points, xy{seconds(p.AtNS), value(p)})
 	}
+	if len(f.Series.Points) == 1 {
+		c.across(min(elapsed-f.Series.Points[0].AtNS, f.Series.StepNS))
+	}
 	return c
 }
 
-func latency(f *http.Findings) *plot {
+func latency(f *http.Findings, elapsed int64) *plot {
+	over := func(name, class string, ns func(*http.Point) int64) curve {
+		return overPoints(f, elapsed, name, class, func(p *http.Point) float64 { return float64(ns(p)) })
+	}
 	return &plot{title: "Latency", note: "from the intended moment to the end of the response", logY: true, xText: secondsText, yText: spanText, curves: []curve{
-		overPoints(f, "p50", "c0", func(p *http.Point) float64 { return float64(p.P50NS) }),
-		overPoints(f, "p99", "c2", func(p *http.Point) float64 { return float64(p.P99NS) }),
-		overPoints(f, "max", "c1", func(p *http.Point) float64 { return float64(p.MaxNS) }),
+		over("p50", "c0", func(p *http.Point) int64 { return p.P50NS }),
+		over("p99", "c2", func(p *http.Point) int64 { return p.P99NS }),
+		over("max", "c1", func(p *http.Point) int64 { return p.MaxNS }),
 	}}
 }
 
@@ -195,13 +207,13 @@ func answers(f *http.Findings, elapsed int64) *plot {
 		whole.Series.Points = f.Series.Points[:n-1]
 		f = &whole
 	}
-	step := seconds(f.Series.StepNS)
-	per := func(n func(*http.Point) int64) func(*http.Point) float64 {
-		return func(p *http.Point) float64 { return float64(n(p)) / step }
+	step := seconds(f.Series.StepNS) // answers may come after the last request: a step is not cut
+	per := func(name, class string, n func(*http.Point) int64) curve {
+		return overPoints(f, elapsed, name, class, func(p *http.Point) float64 { return float64(n(p)) / step })
 	}
 	return &plot{title: "Answers per second", note: "by the end of the response", xText: secondsText, yText: perSecondText, curves: []curve{
-		overPoints(f, "answered", "c0", per(func(p *http.Point) int64 { return p.Answered })),
-		overPoints(f, "different", "c2", per(func(p *http.Point) int64 { return p.Different })),
-		overPoints(f, "errors", "c1", per(func(p *http.Point) int64 { return p.Errors })),
+		per("answered", "c0", func(p *http.Point) int64 { return p.Answered }),
+		per("different", "c2", func(p *http.Point) int64 { return p.Different }),
+		per("errors", "c1", func(p *http.Point) int64 { return p.Errors }),
 	}}
 }

@@ -278,3 +278,33 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// What could not be looked at, and what did not fit, is said with what to do about it.
+func TestTextSaysWhatWasNotTested(t *testing.T) {
+	r := sample()
+	r.Ledger.Unsized = 7
+	var b bytes.Buffer
+	if err := Text(&b, r); err != nil || !strings.Contains(b.String(), "not tested for truncation 7") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	b.Reset()
+	r.OfPackets, r.Counters[replay.CountPacketsTooLarge] = true, 90
+	if err := Text(&b, r); err != nil || !strings.Contains(b.String(), "left out: too_large 90") || !strings.Contains(b.String(), "oversize=cut") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// A run of less than a second has one step, and its plots show it.
+func TestPlotsOfAShortRun(t *testing.T) {
+	r := sample()
+	r.ElapsedNS = 500e6
+	r.Series.Steps = r.Series.Steps[:1]
+	f := r.Target.(*http.Findings)
+	f.Series.Points = []http.Point{{Answered: 100, P50NS: 1e6, P99NS: 2e6, MaxNS: 3e6}}
+	if c := answers(f, r.ElapsedNS).curves[0]; len(c.points) != 2 || c.points[0] != (xy{0, 100}) || c.points[1] != (xy{0.5, 100}) {
+		t.Errorf("answers per second: %v, want 100 from 0 to 0.5 s", c.points)
+	}
+	if c := latency(f, r.ElapsedNS).curves[2]; len(c.points) != 2 || c.points[1] != (xy{0.5, 3e6}) {
+		t.Errorf("longest latency: %v, want 3 ms from 0 to 0.5 s", c.points)
+	}
+}

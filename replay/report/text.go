@@ -285,6 +285,9 @@ func (s *summary) ledger(r *replay.Result) {
 	}
 	s.line("", "seen %s · lost %s (%s) · duplicated %s · mispaired %s · truncated %s · half %s · late %s", number(l.Seen), number(l.Lost),
 		share(float64(l.Lost), float64(l.Sent)), number(l.Duplicated), number(l.Mispaired), number(l.Truncated), number(l.Half), number(l.Late))
+	if l.Unsized > 0 {
+		s.line("", "not tested for truncation %s: the collector does not know the size of a body", number(l.Unsized))
+	}
 	if l.Unexpected+l.Unmarked+l.BadMarker+l.OtherRun > 0 {
 		s.line("", "of none of them: unexpected %s · unmarked %s · damaged marker %s · other run %s", number(l.Unexpected), number(l.Unmarked), number(l.BadMarker), number(l.OtherRun))
 	}
@@ -306,6 +309,9 @@ func (s *summary) packets(r *replay.Result) {
 	}
 	slices.Sort(parts)
 	s.line("ledger", "packets not accepted %s, left out: %s", number(r.Counters[replay.CountPacketsNotAccepted]), orNone(parts))
+	if r.Counters[replay.CountPacketsTooLarge] > 0 {
+		s.line("", "too_large: more than the MTU leaves room for; in the URL, oversize=cut sends what fits, and mtu=9000 (not iface:) says that there is more")
+	}
 	if r.Ledger.Collected {
 		s.line("", "%s pairs came out; packets have no markers, so they are counted only", number(r.Ledger.Observations))
 		return

@@ -34,7 +34,7 @@ func (t *Target) SendPackets(ctx context.Context, b *packet.Batch, loop uint32) 
 		f, why := frameOf(p)
 		if why == "" && len(f.data)+f.added > t.port.MTU()+etherLen {
 			if t.opt.Oversize == LeaveOut {
-				why = replay.CountPacketsLeftOut + "too_large"
+				why = replay.CountPacketsTooLarge
 			} else {
 				f.data = f.data[:t.port.MTU()+etherLen-f.added]
 				t.env.Count("packets_cut", 1)
