@@ -103,14 +103,14 @@ type following struct {
 func newFollowing() following {
 	return following{
 		overlap: choice{value: tcp.First.String(), words: tcp.PolicyNames(), name: "POLICY"},
-		ports:   ports{known: []string{"ayiya", "capwap", "esp", "geneve", "gre", "gtpu", "gtpv0", "jmirror", "l2tp", "lisp", "mip", "mpls", "teredo", "tzsp", "vxlan", "vxlan-gpe"}}, // those that decap finds by UDP port
+		ports:   ports{known: []string{"ayiya", "capwap", "esp", "fou", "geneve", "gre", "gtpu", "gtpv0", "gue", "jmirror", "l2tp", "lisp", "lwapp", "mip", "mpls", "stt", "teredo", "tzsp", "vxlan", "vxlan-gpe"}}, // those that decap finds by port
 	}
 }
 
 func (w *following) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(&w.overlap, "overlap-policy", "which copy counts where TCP segments overlap with different bytes: "+strings.Join(w.overlap.words, ", ")+"; the conflict is recorded")
-	f.Var(&w.ports, "tunnel-port", "UDP ports on which to expect a tunnel beside its usual ones, as in vxlan=8472,9999; repeatable")
+	f.Var(&w.ports, "tunnel-port", "UDP ports (of stt TCP ports) on which to expect a tunnel beside its usual ones, as in vxlan=8472,9999; repeatable")
 	f.BoolVar(&w.split, "split-tunnels", false, "do not look for copies of a conversation that several taps saw, nor for its two directions in different tunnels")
 	f.BoolVar(&w.merge, "merge-tunnels", false, "take connections that differ in their tunnels only for one")
 	f.StringVar(&w.bpf, "bpf", "", "read only the packets for which `EXPR` holds, in the language of tcpdump, for example 'tcp port 80'; it sees the outermost headers")

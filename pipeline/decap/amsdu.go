@@ -9,7 +9,17 @@ import (
 // known where it was found.
 type later struct {
 	state state
+	proto Proto
 	rest  []byte
+}
+
+// leave puts rest aside for [Decoder.Next], as something that p names. What is left last
+// comes first.
+func (s *state) leave(p Proto, rest []byte) {
+	l := later{state: *s, proto: p, rest: rest}
+	l.state.tunnels, l.state.vlans, l.state.pieces = slices.Clone(s.tunnels), slices.Clone(s.vlans), slices.Clone(s.pieces)
+	l.state.geneves = slices.Clip(s.geneves)
+	s.d.later = append(s.d.later, l)
 }
 
 // stepAMSDU reads the first frame of an aggregate (IEEE 802.11, clause 9.3.2.2.2):
@@ -22,16 +32,13 @@ func stepAMSDU(s *state, b []byte) (Proto, []byte, error) {
 	n := 14 + int(binary.BigEndian.Uint16(b[12:]))
 	// What is shorter than a header is padding or a frame check sequence.
 	if next := (n + 3) &^ 3; len(b)-next >= 14 {
-		l := later{state: *s, rest: b[next:]}
-		l.state.tunnels, l.state.vlans, l.state.pieces = slices.Clone(s.tunnels), slices.Clone(s.vlans), slices.Clone(s.pieces)
-		l.state.geneves = slices.Clip(s.geneves)
-		s.d.later = append(s.d.later, l)
+		s.leave(protoAMSDU, b[next:])
 	}
 	s.setMACs(b)
 	return EtherType(0), b[14:min(n, len(b))], nil
 }
 
-// resume decodes the next frame of an aggregate.
+// resume decodes the next frame of a packet that holds several.
 func (d *Decoder) resume(seg *Segment) Disposition {
 	last := len(d.later) - 1
 	l := d.later[last]
@@ -39,7 +46,7 @@ func (d *Decoder) resume(seg *Segment) Disposition {
 	d.later = d.later[:last]
 	d.frames++
 	d.state = l.state
-	return d.state.run(protoAMSDU, l.rest, seg)
+	return d.state.run(l.proto, l.rest, seg)
 }
 
 // firstOf returns the disposition of a packet whose first frame has disp, and fills

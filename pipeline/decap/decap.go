@@ -8,8 +8,8 @@ import (
 
 // Options of a [Decoder]. The zero value works.
 type Options struct {
-	// TunnelPorts adds UDP ports to the usual ones of the tunnels it names ("vxlan",
-	// "geneve", …); an empty list switches the tunnel off. A port that is named for
+	// TunnelPorts adds UDP ports, of "stt" TCP ports, to the usual ones of the tunnels
+	// it names ("vxlan", "geneve", …; "fou" has none); an empty list switches the tunnel off. A port that is named for
 	// one tunnel and usual for another belongs to the one that is named.
 	TunnelPorts map[string][]uint16
 	// MaxDepth bounds encapsulations in one packet: tunnels, VLAN tags and MPLS
@@ -46,6 +46,10 @@ type Decoder struct {
 	table     [spaces]uint8 // index into list by Proto; 0 for none
 	vxlan     uint8         // index of vxlan in list, for the fast path
 	vxlanType uint8
+	tcpPorts  []uint16 // where the tunnel over TCP is expected
+	sttSeen   bool     // a frame of STT that proved itself
+	acl       map[uint64]aclPart
+	aclID     uint32
 	clock     clock
 	state     state
 	frags     *defrag.Table[fragContext]
@@ -58,7 +62,7 @@ type Decoder struct {
 	types   [128]string  // of tunnels; entries never change
 	ntypes  int
 
-	counts    [128]int64 // by Disposition
+	counts    [256]int64 // by Disposition
 	links     map[packet.LinkType]int64
 	packets   int64
 	badIPSum  int64
@@ -84,6 +88,7 @@ func NewDecoder(opt Options) *Decoder {
 		tunnels: newTable(opt.MaxStacks),
 		vlans:   newTable(opt.MaxStacks),
 		links:   make(map[packet.LinkType]int64),
+		acl:     make(map[uint64]aclPart),
 	}
 	d.frames802 = defrag.NewNumbered[fragContext](defrag.Options{MaxBytes: opt.FragmentBytes / 16})
 	d.state.d = d
@@ -110,6 +115,10 @@ func NewDecoder(opt Options) *Decoder {
 
 // listen gives UDP ports to an encapsulation of the list.
 func (d *Decoder) listen(i int, ports []uint16) {
+	if d.list[i].overTCP {
+		d.tcpPorts = append(d.tcpPorts, ports...)
+		return
+	}
 	for _, p := range ports {
 		d.table[UDPPort(p)] = uint8(i)
 		if d.list[i].bothPorts {
@@ -307,6 +316,10 @@ func (d *Decoder) Counts() Counts {
 		Fragments: d.frags.Counts(),
 	}
 }
+
+// FirstIncomplete returns the packets, at most five, with which the first datagrams
+// began whose fragments did not all come.
+func (d *Decoder) FirstIncomplete() []int64 { return d.frags.FirstIncomplete() }
 
 // AddTo adds the dispositions of all packets but those that gave a segment or datagram to m,
 // under their names in the ledger ([exchange.Ledger].Packets).

@@ -43,7 +43,17 @@ var (
 // over4 puts b of an IP protocol into IPv4 between outerA and outerB, and Ethernet.
 func over4(proto int, b []byte) []byte { return eth(0x0800, ip4(outerA, outerB, proto, b)) }
 
-func TestEncapsulations(t *testing.T) {
+// An encapsulated is a packet with the segment tcp4 or tcp6 in it.
+type encapsulated struct {
+	name  string
+	link  packet.LinkType
+	frame []byte
+	stack string
+	vlans string
+}
+
+// encapsulations has a packet or several for every line of the list.
+func encapsulations() []encapsulated {
 	const (
 		pair  = "(192.0.2.1>192.0.2.2)"
 		ether = packet.LinkEthernet
@@ -59,13 +69,7 @@ func TestEncapsulations(t *testing.T) {
 	erspan3 := func(frame, sub byte) []byte {
 		return join([]byte{0x20, 5, 0x01, 0x23}, be32(1), be16(0), []byte{frame << 2, sub})
 	}
-	for _, tt := range []struct {
-		name  string
-		link  packet.LinkType
-		frame []byte
-		stack string
-		vlans string
-	}{
+	return append([]encapsulated{
 		{"Ethernet", ether, inE, "", "[]"},
 		{"Ethernet with padding", ether, join(inE, make([]byte, 9)), "", "[]"},
 		{"one VLAN tag", ether, eth(0x8100, vlanTag(7, 0x0800, in4)), "", "[7]"},
@@ -271,7 +275,11 @@ func TestEncapsulations(t *testing.T) {
 			eth(0x88a8, vlanTag(1, 0x8847, mplsLabel(2, 1, ip4(outerA, outerB, 47, join(be16(0x2000), be16(0x6558), be32(0x12345600),
 				eth(0x8864, pppoe(3, join(be16(0x57), ip6(client6, server6, 4, in4))))))))),
 			"mpls:2 nvgre:1193046" + pair + " pppoe:3 4in6:-1(2001::1>2001::2)", "[1]"},
-	} {
+	}, furtherEncapsulations()...)
+}
+
+func TestEncapsulations(t *testing.T) {
+	for _, tt := range encapsulations() {
 		t.Run(tt.name, func(t *testing.T) {
 			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
 			slow.slowOnly = true

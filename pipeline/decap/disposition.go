@@ -35,6 +35,7 @@ const (
 	dispMACsec            // a MACsec frame that is encrypted
 	dispIPComp            // a compressed IP payload (RFC 3173) that could not be read
 	dispMPacketFragment   // a part of a preempted Ethernet frame
+	dispDOCSIS            // a frame on a cable that is encrypted
 	dispMultilinkPart     // a part of a packet that several PPP links share
 
 	// dispHeader+i: the header of encapsulation i is malformed or cut.
@@ -58,6 +59,7 @@ var reasons = [...]string{
 	dispMACsec:            "macsec_encrypted",
 	dispIPComp:            "ipcomp",
 	dispMPacketFragment:   "mpacket_fragment",
+	dispDOCSIS:            "docsis_encrypted",
 	dispMultilinkPart:     "ppp_multilink_part",
 }
 

@@ -10,6 +10,14 @@ import (
 	"recap/reader/packet"
 )
 
+// A disposed is a packet without a segment, and what it counts as.
+type disposed struct {
+	name  string
+	link  packet.LinkType
+	frame []byte
+	want  string
+}
+
 func TestDispositions(t *testing.T) {
 	const ether = packet.LinkEthernet
 	badVersion := exact(in4)
@@ -24,12 +32,7 @@ func TestDispositions(t *testing.T) {
 		return b
 	}
 	icmpQuote := eth(0x0800, ip4(outerA, outerB, 1, join([]byte{3, 1, 0, 0, 0, 0, 0, 0}, in4)))
-	for _, tt := range []struct {
-		name  string
-		link  packet.LinkType
-		frame []byte
-		want  string
-	}{
+	for _, tt := range append([]disposed{
 		{"UDP", ether, over4(17, udp(53, 53, []byte("hello"))), "udp"},
 		{"UDP cut in its header", ether, over4(17, []byte{0, 53}), "udp"},
 		{"DNS from VXLAN's port", ether, over4(17, udp(4789, 53, join(be16(1), be16(0x0100), be16(1), make([]byte, 6), []byte("\x07example\x00\x00\x01\x00\x01")))), "udp"},
@@ -135,13 +138,13 @@ func TestDispositions(t *testing.T) {
 		{"raw IP of version 5", packet.LinkRaw, []byte{0x55}, "undecodable:ip_version"},
 		{"raw IP of nothing", packet.LinkRaw, nil, "undecodable:raw_short"},
 		{"SLL of 15 bytes", packet.LinkSLL, make([]byte, 15), "undecodable:sll_header"},
-		{"USB", 189, make([]byte, 80), "undecodable:link_type_189"},
+		{"CAN", 190, make([]byte, 80), "undecodable:link_type_190"},
 		{"a link type of nobody", 65535, make([]byte, 80), "undecodable:link_type_65535"},
 		{"an IPv4 fragment", ether, eth(0x0800, ip4Frag(clientIP, serverIP, 6, 1, 0x2000, tcp4[:24])), "fragment_held"},
 		{"an IPv6 fragment", ether, eth(0x86dd, ip6(client6, server6, 44, join([]byte{6, 0, 0, 1}, be32(9), tcp4[:24]))), "fragment_held"},
 		{"a fragment past the largest datagram", ether, eth(0x0800, ip4Frag(clientIP, serverIP, 6, 1, 0x1fff, tcp4)), "undecodable:fragment_oversize"},
 		{"an IPv6 fragment of 7 bytes with more to come", ether, eth(0x86dd, ip6(client6, server6, 44, join([]byte{6, 0, 0, 1}, be32(9), tcp4[:7]))), "undecodable:fragment_malformed"},
-	} {
+	}, furtherDispositions()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			d, slow := NewDecoder(Options{}), NewDecoder(Options{})
 			slow.slowOnly = true

@@ -2,6 +2,9 @@ package decap
 
 import "encoding/binary"
 
+// ethernetHeader is the length of a header of Ethernet without tags.
+const ethernetHeader = 14
+
 // stepEthernet reads an Ethernet II or 802.3 header.
 func stepEthernet(s *state, b []byte) (Proto, []byte, error) {
 	if len(b) < 14 {
@@ -60,6 +63,8 @@ func stepLLC(s *state, b []byte) (Proto, []byte, error) {
 		return 0, nil, s.short()
 	case b[0]|1 == 7 && b[1]|1 == 7 && b[2] == 3: // IP by its own SAP (RFC 948)
 		return protoIP, b[3:], nil
+	case b[0] == 0xfe && b[1]|1 == 0xff && b[2] == 3: // OSI's, with the number of a protocol
+		return protoNLPID, b[3:], nil
 	case b[0]|1 == 0xab && b[1]|1 == 0xab && b[2] == 3:
 		if len(b) < 8 {
 			return 0, nil, s.short()

@@ -42,7 +42,7 @@ func (d *Decoder) fast(b []byte, s *Segment) (Disposition, bool) {
 			}
 			tcp := ip[40 : 40+n]
 			hl := tcp[12] >> 4 * 4
-			if hl < 20 || int(hl) > n {
+			if hl < 20 || int(hl) > n || d.tunnelled(tcp) {
 				return 0, false
 			}
 			s.HeaderLen, s.TTL, s.IPID = hl, ip[7], 0
@@ -70,7 +70,7 @@ func (d *Decoder) fast(b []byte, s *Segment) (Disposition, bool) {
 		if ip[9] == 6 {
 			tcp := ip[20:n]
 			hl := tcp[12] >> 4 * 4
-			if hl < 20 || int(hl) > len(tcp) {
+			if hl < 20 || int(hl) > len(tcp) || d.tunnelled(tcp) {
 				return 0, false
 			}
 			s.HeaderLen, s.TTL, s.IPID = hl, ip[8], binary.BigEndian.Uint16(ip[4:])

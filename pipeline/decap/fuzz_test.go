@@ -31,6 +31,12 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add(byte(1), b, b)
 	}
+	for _, e := range furtherEncapsulations() {
+		f.Add(byte(e.link), e.frame, in4)
+	}
+	f.Add(byte(187), cutACL(40, l2cap([]byte{2, 8, 0}, in4))[0], cutACL(40, l2cap([]byte{2, 8, 0}, in4))[1])
+	f.Add(byte(1), cutSTT(60, sttFrame(0, inE))[0], cutSTT(60, sttFrame(0, inE))[1])
+	f.Add(byte(143), join([]byte{0xf8, 2}, be16(160), be16(0), docsis(0, 0, nil, inE), docsis(0, 0, nil, inE)), inE)
 	for i, l := range list() {
 		for _, p := range l.from {
 			if p&^0xffff == spaceLink {

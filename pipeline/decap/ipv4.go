@@ -67,6 +67,7 @@ func (s *state) fragment(next Proto, k defrag.Key, f defrag.Fragment) (Proto, []
 	if err != nil {
 		return 0, nil, err
 	}
+	f.Number = s.seg.Number
 	dgram, status := s.d.frags.Add(s.now, k, f, c)
 	return s.piece(k, &dgram, status)
 }

@@ -33,6 +33,8 @@ func stepMPLS(s *state, b []byte) (Proto, []byte, error) {
 		return protoIPv4, b, nil
 	case b[0]>>4 == 6 && !(len(b) >= 40 && s.d.table[IPProto(b[6])] == 0 && b[6] != 6 && s.d.plausibleEthernet(b)):
 		return protoIPv6, b, nil
+	case b[0] == 0x50 && len(b) >= 8 && !s.d.plausibleEthernet(b): // RFC 8296, section 2.1.2
+		return protoBIER, b, nil
 	}
 	return protoPseudowire, b, nil
 }

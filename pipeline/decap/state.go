@@ -33,6 +33,17 @@ const (
 	protoAMSDU                         // 802.11 frames behind each other
 	protoCAPWAPFrame                   // an 802.11 frame, the bytes of its control perhaps swapped
 	protoISL                           // an Ethernet frame to a group address of ISL
+	protoOverTCP                       // what looks like a TCP segment, to the port of a tunnel
+	protoSTT                           // a frame of STT put together
+	protoSegment                       // a TCP segment that is no tunnel
+	protoBIER                          // behind a label of MPLS
+	protoHCI                           // between a Bluetooth host and its controller
+	protoACL                           // data of a Bluetooth connection
+	protoL2CAP                         // a frame of such
+	protoUSB                           // data of a bulk transfer
+	protoDOCSIS                        // one of several frames on a cable
+	protoNLPID                         // a number as ISO/IEC TR 9577 has them
+	protoGeoCommon                     // GeoNetworking behind its basic header
 )
 
 // Link names what a packet of link type l starts with.
@@ -87,6 +98,8 @@ type encapsulation struct {
 	ports []uint16
 	// bothPorts: datagrams from the port carry it too.
 	bothPorts bool
+	// overTCP: the ports are those of TCP, and from has protoOverTCP.
+	overTCP bool
 }
 
 // A tunnel is an encapsulation of the packet being decoded.
@@ -97,6 +110,20 @@ type tunnel struct {
 	src, dst [16]byte
 	hasAddr  bool
 	v6       bool
+}
+
+// tunnelled reports whether the TCP segment b goes to the port of a tunnel.
+func (d *Decoder) tunnelled(b []byte) bool {
+	if len(b) < 4 {
+		return false
+	}
+	to := binary.BigEndian.Uint16(b[2:])
+	for _, p := range d.tcpPorts {
+		if p == to {
+			return true
+		}
+	}
+	return false
 }
 
 // state is what the steps learn of one packet.
@@ -116,6 +143,7 @@ type state struct {
 	truncated    bool        // the capture cut the packet
 	lost         int         // bytes that the capture cut off the packet's end
 	wifiPad      bool        // 802.11 headers are padded
+	inDOCSIS     bool        // frames of DOCSIS follow each other
 	wifiSwapped  bool        // the next 802.11 header has its first two bytes swapped
 	now          int64       // capture clock
 	info         Info
@@ -134,7 +162,7 @@ func (s *state) reset() {
 	s.haveIP, s.v6, s.jumbo, s.guess = false, false, false, 0
 	s.sport, s.dport = 0, 0
 	s.geneves, s.ngeneve = nil, 0
-	s.wifiPad, s.wifiSwapped = false, false
+	s.wifiPad, s.wifiSwapped, s.inDOCSIS = false, false, false
 	s.macs, s.tunnels, s.vlans, s.pieces = [12]byte{}, s.tunnels[:0], s.vlans[:0], s.pieces[:0]
 }
 
@@ -240,7 +268,13 @@ func (s *state) run(p Proto, b []byte, seg *Segment) Disposition {
 func (s *state) steps(p Proto, b []byte, seg *Segment) Disposition {
 	// Steps that deepen nothing (IPv6 extension headers, LLC) end too.
 	for left := 16 + 8*s.d.opt.MaxDepth; left > 0; left-- {
-		if p == protoTCP {
+		switch p {
+		case protoTCP:
+			if !s.d.tunnelled(b) {
+				return s.tcp(b, seg)
+			}
+			p = protoOverTCP
+		case protoSegment:
 			return s.tcp(b, seg)
 		}
 		cur := s.d.table[p]

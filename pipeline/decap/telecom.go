@@ -38,8 +38,13 @@ func stepATM(s *state, b []byte) (Proto, []byte, error) {
 			return protoEthernet, b[8+pad:], nil
 		}
 	}
-	if provesIP(b) {
+	switch {
+	case provesIP(b):
 		return protoIP, b, nil
+	case len(b) > pad && provesIP(b[pad:]) && s.d.table[PPPProto(binary.BigEndian.Uint16(b))] != 0:
+		return protoPPP, b, nil // RFC 2364, section 4
+	case len(b) > pad && provesFrame(b[pad:]): // RFC 2684, section 6.2, and LAN emulation
+		return protoEthernet, b[pad:], nil
 	}
 	return EtherType(0), b, nil
 }
@@ -72,7 +77,7 @@ const (
 // stepFrameRelay reads a Q.922 address, whose last byte has the lowest bit set, and
 // the protocol behind it by its NLPID (RFC 2427), or as Cisco has it by an EtherType.
 func stepFrameRelay(s *state, b []byte) (Proto, []byte, error) {
-	const ui, nlpidSNAP, nlpidIP, nlpidIPv6, longest = 3, 0x80, 0xcc, 0x8e, 4
+	const ui, longest = 3, 4
 	n := 0
 	for n < len(b) && n < longest && b[n]&1 == 0 {
 		n++
@@ -87,23 +92,7 @@ func stepFrameRelay(s *state, b []byte) (Proto, []byte, error) {
 	if b = b[1:]; b[0] == 0 && len(b) > 1 {
 		b = b[1:] // padding
 	}
-	switch b[0] {
-	case nlpidIP:
-		return protoIPv4, b[1:], nil
-	case nlpidIPv6:
-		return protoIPv6, b[1:], nil
-	case nlpidSNAP:
-		if len(b) < 6 {
-			return 0, nil, s.short()
-		}
-		switch oui, typ := [3]byte(b[1:]), binary.BigEndian.Uint16(b[4:]); {
-		case oui == [3]byte{}:
-			return EtherType(typ), b[6:], nil
-		case oui == [3]byte{0, 0x80, 0xc2} && (typ == 1 || typ == 7):
-			return protoEthernet, b[6:], nil
-		}
-	}
-	return 0, nil, DispNonIP
+	return protoNLPID, b, nil
 }
 
 // stepDirection reads the byte that link types put before another one's header, to say
@@ -117,6 +106,10 @@ func stepDirection(s *state, b []byte) (Proto, []byte, error) {
 		return Link(packet.LinkCHDLC), b[1:], nil
 	case Link(206):
 		return Link(linkFrameRelay), b[1:], nil
+	case Link(166):
+		if len(b) > 1 && b[1] == 3 { // in place of the address
+			return protoPPP, b[2:], nil
+		}
 	}
 	return protoPPPFrame, b[1:], nil
 }

@@ -20,11 +20,11 @@ import (
 )
 
 // tsharkLines runs tshark over a capture and returns, by packet number, the
-// innermost TCP segment in the form of segmentLine.
-func tsharkLines(t *testing.T, path string) map[int64]string {
-	out, err := exec.Command("tshark", "-n", "-r", path, "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "ip.defragment:TRUE",
+// innermost TCP segment in the form of segmentLine. Further arguments are tshark's.
+func tsharkLines(t *testing.T, path string, args ...string) map[int64]string {
+	out, err := exec.Command("tshark", append(args, "-n", "-r", path, "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "ip.defragment:TRUE",
 		"-T", "fields", "-E", "occurrence=a", "-e", "frame.number", "-e", "frame.protocols", "-e", "ip.src", "-e", "ip.dst",
-		"-e", "ipv6.src", "-e", "ipv6.dst", "-e", "tcp.srcport", "-e", "tcp.dstport", "-e", "tcp.seq_raw", "-e", "tcp.len", "-e", "tcp.payload").Output()
+		"-e", "ipv6.src", "-e", "ipv6.dst", "-e", "tcp.srcport", "-e", "tcp.dstport", "-e", "tcp.seq_raw", "-e", "tcp.len", "-e", "tcp.payload")...).Output()
 	if err != nil {
 		t.Logf("tshark: %v", err)
 	}

@@ -62,11 +62,15 @@ type Fragment struct {
 	// Header is the number of bytes that the 65,535 of the datagram hold beside
 	// the payload.
 	Header int
+	// Number is that of the fragment's packet in the capture.
+	Number int64
 	// Missing is how many bytes the fragment has behind Data that the capture does
 	// not hold.
 	Missing int
 	// Snap says why: the snap length, and not something before the capture.
 	Snap bool
+	// AnyLength says that fragments need not be multiples of 8 bytes, as those of IP are.
+	AnyLength bool
 }
 
 func (f *Fragment) cut() bool { return f.Missing > 0 }
@@ -126,7 +130,11 @@ type Table[C any] struct {
 	oldest  list[C] // of pending, in the order of their first fragments
 	past    list[C] // of done, in the order of completion
 	counts  Counts
+	lost    [maxFirst]int64 // numbers of the first packets of datagrams given up, rising; 0 behind them
 }
+
+// maxFirst is how many incomplete datagrams are named.
+const maxFirst = 5
 
 // A datagram is one being put together, or one remembered after that.
 type datagram[C any] struct {
@@ -146,6 +154,7 @@ type datagram[C any] struct {
 	snap     bool
 	cuts     []cutSpan // what was cut off fragments, unsorted
 	cutBytes int       // their sum
+	number   int64     // of the packet of the first fragment
 	born     int64     // clock at the first fragment
 	last     int64     // clock at the latest fragment
 	cost     int64
@@ -238,7 +247,7 @@ func (t *Table[C]) Add(now int64, k Key, f Fragment, c C) (Datagram[C], Status) 
 func (t *Table[C]) add(now int64, k Key, f *Fragment, c C) (out Datagram[C], _ Status) {
 	// All fragments but the last are multiples of 8 bytes. IPv6 hosts refuse others
 	// (RFC 8200, section 4.5); of IPv4 ones they use the whole multiples.
-	if odd := (len(f.Data) + f.Missing) % 8; odd != 0 && f.More {
+	if odd := (len(f.Data) + f.Missing) % 8; odd != 0 && f.More && !f.AnyLength {
 		if k.V6 {
 			return out, Malformed
 		}
@@ -267,7 +276,7 @@ func (t *Table[C]) add(now int64, k Key, f *Fragment, c C) (out Datagram[C], _ S
 		d = nil
 	}
 	if d == nil {
-		d = &datagram[C]{key: k, total: -1, born: now}
+		d = &datagram[C]{key: k, total: -1, number: f.Number, born: now}
 		t.pending[k] = d
 		t.oldest.push(d)
 	}
@@ -444,7 +453,30 @@ func (t *Table[C]) expire(now int64) {
 // drop gives an incomplete datagram up and counts it in why.
 func (t *Table[C]) drop(d *datagram[C], why *int64) {
 	*why++
+	for i, n := range t.lost {
+		if n == 0 || d.number < n {
+			copy(t.lost[i+1:], t.lost[i:])
+			t.lost[i] = d.number
+			break
+		}
+	}
 	t.release(d)
+}
+
+// FirstIncomplete returns the packets, at most five, with which the first datagrams
+// began that were not handed out.
+func (t *Table[C]) FirstIncomplete() []int64 {
+	var list []int64
+	for _, n := range t.lost {
+		if n != 0 {
+			list = append(list, n)
+		}
+	}
+	for d := t.oldest.head; d != nil && len(list) < 2*maxFirst; d = d.next {
+		list = append(list, d.number)
+	}
+	slices.Sort(list)
+	return list[:min(len(list), maxFirst)]
 }
 
 // release takes d out of the pending ones.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,6 +87,8 @@ func TestCutFragments(t *testing.T) {
 		{"a fragment lost beside", []piece{{0, 40, 0}, {48, 90, 10}}, -1, 0},
 		{"a fragment lost, another twice", []piece{{0, 20, 60}, {0, 20, 60}, {88, 100, 0}}, -1, 0},
 		{"a whole copy in time", []piece{{0, 40, 0}, {40, 50, 30}, {40, 80, 0}, {80, 100, 0}}, 3, 100},
+		{"a whole copy of the one that came first", []piece{{40, 50, 30}, {0, 40, 0}, {40, 80, 0}, {80, 100, 0}}, 3, 100},
+		{"nothing of the last there, twice, and one lost before it", []piece{{0, 40, 0}, {64, 64, 36}, {64, 64, 36}}, -1, 0},
 		{"a copy cut elsewhere", []piece{{0, 40, 0}, {40, 50, 30}, {40, 60, 20}, {80, 100, 0}}, 3, 60},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,6 +107,9 @@ func TestCutFragments(t *testing.T) {
 				if status == Complete && (!bytes.Equal(d.Data, b[:tt.have]) || d.Missing != len(b)-tt.have || d.Conflict) {
 					t.Errorf("Data %x, %d missing, conflict %t; want %d bytes", d.Data, d.Missing, d.Conflict, tt.have)
 				}
+				if snap := tt.cuts[0].missing > 0 && tt.have < len(b); status == Complete && d.Snap != snap {
+					t.Errorf("Snap = %t, want %t: the snap length cut fragment 0 only", d.Snap, snap)
+				}
 			}
 			checkAccount(t, tab)
 		})
@@ -120,6 +126,10 @@ func TestCutFragments(t *testing.T) {
 		}
 		if c := tab.Counts(); c.Duplicate != 2 || c.Pending != 0 {
 			t.Errorf("Counts = %+v", c)
+		}
+		first.More = false // a shorter datagram, whose bytes are the same
+		if _, got := tab.Add(0, key(1), first, 4); got != Complete {
+			t.Errorf("a datagram in one fragment: Add = %d, want %d", got, Complete)
 		}
 	})
 }
@@ -514,5 +524,30 @@ func BenchmarkAdd(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestFirstIncomplete(t *testing.T) {
+	b := whole(100)
+	tab := New[int](Options{})
+	var number int64
+	add := func(now int64, id uint32, off, end int) {
+		number++
+		f := frag(b, off, end)
+		f.Number = number
+		tab.Add(now, key(id), f, 0)
+	}
+	add(0, 1, 0, 40)
+	add(0, 2, 0, 40)
+	add(0, 1, 40, 100)         // 1 is whole
+	add(60*second, 3, 40, 100) // 2 is given up
+	for id := range uint32(6) {
+		add(60*second, 10+id, 0, 40)
+	}
+	if got := tab.FirstIncomplete(); !slices.Equal(got, []int64{2, 4, 5, 6, 7}) {
+		t.Errorf("FirstIncomplete() = %v, want the packets 2, 4, 5, 6 and 7", got)
+	}
+	if c := tab.Counts(); c.Incomplete() != 8 {
+		t.Errorf("%d incomplete, want 8", c.Incomplete())
 	}
 }

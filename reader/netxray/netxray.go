@@ -22,7 +22,10 @@ import (
 	"recap/reader/packet"
 )
 
-const fileHeader = 128
+const (
+	fileHeader = 128
+	headerOf2  = 40 // of a record of version 2
+)
 
 // Format is the entry for the list of formats.
 var Format = format.Format{
@@ -79,7 +82,7 @@ func (l *layout) FileHeader(b []byte) int {
 	le := binary.LittleEndian
 	version := versionOf(b)
 	major := version / 10
-	l.header = []int{16, 28, 40}[major]
+	l.header = []int{16, 28, headerOf2}[major]
 	l.in.Format = fmt.Sprintf("netxray-%d.%d", major, version%10)
 	l.start = int64(le.Uint32(b[12:]))
 	l.origin = le.Uint64(b[52:])
@@ -124,6 +127,8 @@ func linkOf(medium, major int, capture byte) (link packet.LinkType, known bool) 
 		return 6, true // token ring
 	case 3:
 		return 10, true // FDDI
+	case 9:
+		return linkATM, major == 2 // records of earlier versions do not say what they hold
 	case 10:
 		return packet.LinkWiFi, true
 	case 4:
@@ -306,7 +311,13 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 			data, orig = data[:len(data)-4], orig-4
 		}
 	}
-	p.Data, p.Length, p.Link = data[:len(data):len(data)], uint32(orig), l.link
+	link := l.link
+	if link == linkATM && l.header == headerOf2 {
+		if data, orig, link = l.atm(b, data, orig); data == nil {
+			return false
+		}
+	}
+	p.Data, p.Length, p.Link = data[:len(data):len(data)], uint32(orig), link
 	ns, ok := l.time(b)
 	if p.TimeNS = ns; !ok {
 		p.TimeNS, p.RawTicks = packet.NoTime, binary.LittleEndian.Uint64(b)

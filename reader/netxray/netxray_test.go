@@ -32,6 +32,7 @@ type file struct {
 	after    int  // bytes behind the last
 	turn     int  // so many records, the last of the capture, stand first, as in a ring
 	perTick  int64
+	atm      byte // what records of ATM say they hold; 0 for Ethernet
 	round    bool // times that a floating-point number holds exactly
 }
 
@@ -50,6 +51,9 @@ func (f file) build(t testing.TB, text string) []byte {
 		}
 		data, length := p.Data, p.Length
 		b := le.AppendUint64(nil, f.origin+uint64(ns/f.perTick))
+		if f.atm != 0 {
+			data, length = atmOf(f.atm, data)
+		}
 		if f.trailer {
 			data, length = append(bytes.Clone(data), 1, 2, 3, 4), length+4
 		}
@@ -62,6 +66,7 @@ func (f file) build(t testing.TB, text string) []byte {
 			b = append(le.AppendUint16(b, uint16(len(data))), make([]byte, 16)...)
 		default:
 			b = append(le.AppendUint16(b, uint16(len(data))), make([]byte, 28)...)
+			b[12] = f.atm
 			if f.trailer {
 				b[14], b[15] = 0xff, 0xff
 			}
@@ -76,6 +81,9 @@ func (f file) build(t testing.TB, text string) []byte {
 	le.PutUint32(b[12:], uint32(start))
 	le.PutUint32(b[16:], uint32(len(records)))
 	b[48], b[84] = f.unit, f.capture
+	if f.atm != 0 {
+		b[44] = 8
+	}
 	le.PutUint64(b[52:], f.origin)
 	le.PutUint32(b[76:], f.realtick)
 	first := len(records) - f.turn
@@ -94,6 +102,62 @@ func (f file) build(t testing.TB, text string) []byte {
 	le.PutUint32(b[28:], uint32(end))
 	return append(b, bytes.Repeat([]byte{0xdd}, f.after)...)
 }
+
+// atmOf makes a frame of ATM, with padding and trailer, out of one of Ethernet: in an
+// emulated LAN, or behind LLC.
+func atmOf(kind byte, frame []byte) ([]byte, uint32) {
+	b := append([]byte{0, 1}, frame...)
+	if kind&7 == 7 {
+		b = append([]byte{0xaa, 0xaa, 3, 0, 0, 0}, frame[12:]...)
+	}
+	n := len(b)
+	b = append(b, make([]byte, (48-(n+8)%48)%48+8)...)
+	binary.BigEndian.PutUint16(b[len(b)-6:], uint16(n))
+	return b, uint32(len(b))
+}
+
+func TestATM(t *testing.T) {
+	want := sourcetest.Read(pcap.Format, bytes.NewReader(pcaptest.Build(t, atmTalk)), sourcetest.Options{})
+	for _, tt := range []struct {
+		name string
+		kind byte
+		link packet.LinkType
+	}{
+		{"an emulated LAN", 0x50, packet.LinkEthernet},
+		{"an emulated LAN, by another number", 0x34, packet.LinkEthernet},
+		{"LLC", 0x57, 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := file{version: "002.001", perTick: 1e3, atm: tt.kind}.build(t, atmTalk)
+			got := read(file)
+			if len(got.Packets) != len(want.Packets) || got.Input.DamageCount != 0 || len(got.Input.Anomalies) != 0 {
+				t.Fatalf("%d of %d packets, damage %v, anomalies %v", len(got.Packets), len(want.Packets), got.Input.Damage, got.Input.Anomalies)
+			}
+			for i, p := range got.Packets {
+				w := want.Packets[i].Data
+				if tt.link == 100 {
+					w = append([]byte{0xaa, 0xaa, 3, 0, 0, 0}, w[12:]...)
+				}
+				if p.Link != tt.link || !bytes.Equal(p.Data, w) || int(p.Length) != len(w) {
+					t.Errorf("packet %d: link %d, %d bytes of %d, want %d of link %d", i+1, p.Link, len(p.Data), p.Length, len(w), tt.link)
+				}
+			}
+			sourcetest.Test(t, netxray.Format, file)
+		})
+	}
+	t.Run("signalling is counted", func(t *testing.T) {
+		got := read(file{version: "002.001", perTick: 1e3, atm: 0x52}.build(t, atmTalk))
+		if n := got.Input.Unknown["netxray ATM cells and signalling"]; len(got.Packets) != 0 || int(n) != len(want.Packets) {
+			t.Errorf("%d packets, %d counted, want %d counted", len(got.Packets), n, len(want.Packets))
+		}
+	})
+}
+
+// atmTalk has no cut packets, which have no trailer.
+const atmTalk = `
+	10.0.0.1:4000 > 10.0.0.2:80 handshake "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+	10.0.0.2:80 > 10.0.0.1:4000 @20ms "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" fill=100 mss=60
+	10.0.0.1:4000 > 10.0.0.2:80 close`
 
 func read(file []byte) sourcetest.Result {
 	return sourcetest.Read(netxray.Format, bytes.NewReader(file), sourcetest.Options{})
