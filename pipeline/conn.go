@@ -24,6 +24,7 @@ type conn struct {
 	other       int64  // payload bytes of something else
 
 	last      packet.Pos
+	lost      [2]lostBytes // by side: the latest hole, until it is told
 	clock     int64
 	further   int64 // segments of packets that are counted with an earlier one
 	pairs     int64
@@ -32,7 +33,8 @@ type conn struct {
 	tunnelled *exchange.Conn // what is known of TLS in a CONNECT tunnel; nil for none
 
 	namesake *conn     // next with the same key; see namesake.go
-	senders  [2]sender // by side
+	senders  [2]sender // by side: of the first packet
+	ways     []sender  // of others, that were found to be the connection's too
 
 	// Other captures of the same conversation; see vantage.go.
 	sibling      *conn // next with the same addresses and ports
@@ -91,7 +93,7 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 	}
 	app.AddOddities(&c.anomalies, &at)
 	if !c.senders[side].known {
-		c.note(s, side)
+		c.senders[side] = senderOf(s)
 	}
 	c.tcp.Halves[side].WireBytes += int64(s.Wire)
 	if c.tcp.Segment(&c.part.env, s, side, at, c) {
@@ -147,6 +149,10 @@ func (c *conn) memory() int64 {
 
 // Data implements tcp.Handler.
 func (c *conn) Data(side int, at packet.Pos, b []byte) {
+	if l := &c.lost[side]; l.number != 0 {
+		l.number = min(l.number, at.Number) // it may have waited for the hole to be given up
+		l.tell(&c.part.w.health.lost)
+	}
 	if c.parser != nil {
 		c.parser.Data(c.dir(side), at, b)
 		return
@@ -157,7 +163,8 @@ func (c *conn) Data(side int, at packet.Pos, b []byte) {
 // Gap implements tcp.Handler.
 func (c *conn) Gap(side int, at packet.Pos, n int64, reason string) {
 	if reason == exchange.GapLost {
-		c.part.w.health.lost.add(c.last.Number, max(n, 0))
+		c.lost[side].tell(&c.part.w.health.lost)
+		c.lost[side] = lostBytes{at.Number, max(n, 0)}
 	}
 	if c.parser == nil {
 		c.believe(side)
@@ -188,6 +195,9 @@ func (c *conn) conclude(reason app.EndReason, at packet.Pos) {
 		c.holes(at)
 	}
 	c.tcp.Flush(&c.part.env, at, c)
+	for side := range c.lost {
+		c.lost[side].tell(&c.part.w.health.lost)
+	}
 	if c.parser == nil {
 		c.believe(0)
 		c.believe(1)

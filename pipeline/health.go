@@ -25,18 +25,23 @@ type Health struct {
 	SnapLengths   []LengthCount // captured lengths of the former, most frequent first
 	MirrorCut     Sighting
 	MirrorLengths []LengthCount
-	Fragments     Sighting // IP fragments other than the last of their datagram; captured bytes
+	// Dropped are packets in front of which the capture itself says that others were
+	// dropped; bytes are the number of those.
+	Dropped   Sighting
+	Fragments Sighting // IP fragments other than the last of their datagram; captured bytes
+	// Incomplete are datagrams that came in fragments, and not all of them; no bytes.
+	Incomplete Sighting
 	// OuterFragments are datagrams that a tunnel put around the inner ones and that
 	// were cut into fragments; bytes of the largest one of those.
 	OuterFragments Sighting
 	Copies         Sighting // packets that another tap, or a mirror, had given before; payload bytes
-	Encrypted      Sighting // TLS connections without pairs; payload bytes
+	Encrypted      Sighting // TLS and QUIC connections that were not decrypted; payload bytes
 	Forward        Jump     // steps of capture time by more than an hour
 	Backward       Jump     // steps back by more than a second
 
 	Protocols []ProtocolCount // by bytes on the wire, most first
 	Ports     []PortCount     // TCP server ports, by bytes on the wire, most first
-	UDPPorts  []PortCount     // by the lower port
+	UDPPorts  []PortCount     // QUIC servers', or the lower port
 	Talkers   []Talker        // hosts by bytes on the wire, at most [MaxTalkers]
 	Hosts     int64           // hosts told apart
 	// HostsExact is false where there were more hosts than are told apart: Talkers
@@ -170,6 +175,7 @@ func (l *lengths) public() []LengthCount {
 // frameHealth is what the dispatcher notes of packets.
 type frameHealth struct {
 	snapped, mirror, frags, outer sight
+	dropped                       sight
 	snapLens, mirrorLens          lengths
 	forward, backward             sight
 	forwardMost, backwardMost     int64
@@ -191,6 +197,9 @@ func (h *frameHealth) packet(p *packet.Packet, s *decap.Segment, disp decap.Disp
 	if p.Truncated() {
 		h.snapped.add(p.Number, int64(p.Length)-int64(len(p.Data)))
 		h.snapLens.add(int64(len(p.Data)))
+	}
+	if p.Dropped > 0 {
+		h.dropped.add(p.Number, int64(p.Dropped))
 	}
 	if disp != decap.DispTCP && disp != decap.DispDatagram {
 		h.noSegment(p, disp, dec)
@@ -239,8 +248,7 @@ func (h *frameHealth) noSegment(p *packet.Packet, disp decap.Disposition, dec *d
 	if !in.HasIP || disp.Undecodable() {
 		return
 	}
-	h.talkers.add(exchange.Addr(in.Src, in.V6), 1, wire)
-	h.talkers.add(exchange.Addr(in.Dst, in.V6), 1, wire)
+	h.talkers.talk(exchange.Addr(in.Src, in.V6), exchange.Addr(in.Dst, in.V6), 1, wire)
 	if disp == decap.DispUDP {
 		if h.udp == nil {
 			h.udp = make(map[uint16]*PortCount)
@@ -306,6 +314,17 @@ func wireLength(p *packet.Packet) int64 { return max(int64(p.Length), int64(len(
 // streamHealth is what a worker notes of streams.
 type streamHealth struct{ lost, copies sight }
 
+// lostBytes is a hole in a stream, and the packet that shows it.
+type lostBytes struct{ number, bytes int64 }
+
+// tell notes the hole, if there is one, and forgets it.
+func (l *lostBytes) tell(to *sight) {
+	if l.number != 0 {
+		to.add(l.number, l.bytes)
+		*l = lostBytes{}
+	}
+}
+
 // copied notes a connection that held nothing but copies, in packets that were not
 // noted as such before.
 func (h *streamHealth) copied(c *conn, packets int64) {
@@ -324,7 +343,7 @@ type flowHealth struct {
 	oneWay, encrypted sight
 	lostConns         int64
 	protocols         map[string]*ProtocolCount
-	ports             map[uint16]*PortCount
+	ports, quic       map[uint16]*PortCount
 	talkers           talkers
 }
 
@@ -336,7 +355,7 @@ func (h *flowHealth) flows(list []*exchange.Flow) {
 
 func (h *flowHealth) flow(f *exchange.Flow) {
 	if h.protocols == nil {
-		h.protocols, h.ports = make(map[string]*ProtocolCount), make(map[uint16]*PortCount)
+		h.protocols, h.ports, h.quic = make(map[string]*ProtocolCount), make(map[uint16]*PortCount), make(map[uint16]*PortCount)
 	}
 	a, b := &f.Sides[0], &f.Sides[1]
 	packets, wire, payload := a.Packets+b.Packets, a.WireBytes+b.WireBytes, a.Bytes+b.Bytes
@@ -346,7 +365,7 @@ func (h *flowHealth) flow(f *exchange.Flow) {
 	if f.Anomalies.Has(exchange.AnomalyLostSegment) {
 		h.lostConns++
 	}
-	if f.Protocol == "tls" && f.Pairs == 0 {
+	if (f.Protocol == "tls" || f.Protocol == "quic") && f.Pairs == 0 && (f.Conn.TLS == nil || !f.Conn.TLS.Decrypted) {
 		h.encrypted.add(f.FirstPacket, payload)
 	}
 	c := h.protocols[f.Protocol]
@@ -358,10 +377,14 @@ func (h *flowHealth) flow(f *exchange.Flow) {
 	c.Packets += packets
 	c.Wire += wire
 	c.Payload += payload
-	port := h.ports[f.Conn.Server.Port]
+	ports := h.ports
+	if f.Protocol == "quic" {
+		ports = h.quic
+	}
+	port := ports[f.Conn.Server.Port]
 	if port == nil {
 		port = &PortCount{Port: f.Conn.Server.Port, First: f.FirstPacket}
-		h.ports[f.Conn.Server.Port] = port
+		ports[f.Conn.Server.Port] = port
 	}
 	if len(port.Protocols) < 8 && !slices.Contains(port.Protocols, f.Protocol) {
 		port.Protocols = append(port.Protocols, f.Protocol)
@@ -371,26 +394,27 @@ func (h *flowHealth) flow(f *exchange.Flow) {
 	port.Packets += packets
 	port.Wire += wire
 	port.First = min(port.First, f.FirstPacket)
-	h.talkers.add(f.Conn.Client.IP, packets, wire)
-	h.talkers.add(f.Conn.Server.IP, packets, wire)
+	h.talkers.talk(f.Conn.Client.IP, f.Conn.Server.IP, packets, wire)
 }
 
 // health puts together what everybody noted.
-func health(d *frameHealth, o *flowHealth, workers []*worker) Health {
+func health(d *frameHealth, o *flowHealth, workers []*worker, dec *decap.Decoder) Health {
 	var lost, copies sight
 	for _, w := range workers {
 		lost.merge(&w.health.lost)
 		copies.merge(&w.health.copies)
 	}
+	fragments := dec.Counts().Fragments
 	h := Health{
 		Lost: lost.public(), LostConns: o.lostConns, OneWay: o.oneWay.public(),
 		Snapped: d.snapped.public(), SnapLengths: d.snapLens.public(),
 		MirrorCut: d.mirror.public(), MirrorLengths: d.mirrorLens.public(),
-		Fragments: d.frags.public(), OuterFragments: d.outer.public(),
-		Copies: copies.public(), Encrypted: o.encrypted.public(),
+		Dropped: d.dropped.public(), Fragments: d.frags.public(), OuterFragments: d.outer.public(),
+		Incomplete: Sighting{Count: fragments.Incomplete(), Packets: dec.FirstIncomplete()},
+		Copies:     copies.public(), Encrypted: o.encrypted.public(),
 		Forward:  Jump{d.forward.count, d.forwardMost, d.forward.public().Packets},
 		Backward: Jump{d.backward.count, d.backwardMost, d.backward.public().Packets},
-		Ports:    ports(o.ports), UDPPorts: ports(d.udp),
+		Ports:    ports(o.ports), UDPPorts: ports(joined(o.quic, d.udp)),
 	}
 	for _, c := range o.protocols {
 		h.Protocols = append(h.Protocols, *c)
@@ -408,6 +432,25 @@ func health(d *frameHealth, o *flowHealth, workers []*worker) Health {
 	all.join(&d.talkers)
 	h.Talkers, h.Hosts, h.HostsExact = all.top(MaxTalkers), int64(len(all.list)), !all.crowded
 	return h
+}
+
+// joined adds what b counted to a, which may be nil.
+func joined(a, b map[uint16]*PortCount) map[uint16]*PortCount {
+	if len(a) == 0 {
+		return b
+	}
+	for port, c := range b {
+		to := a[port]
+		if to == nil {
+			a[port] = c
+			continue
+		}
+		to.Protocols = append(to.Protocols, c.Protocols...)
+		to.Packets += c.Packets
+		to.Wire += c.Wire
+		to.First = min(to.First, c.First)
+	}
+	return a
 }
 
 func ports(m map[uint16]*PortCount) []PortCount {

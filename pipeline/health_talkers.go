@@ -62,6 +62,14 @@ func (t *talkers) add(addr netip.Addr, packets, wire int64) {
 	t.down(0)
 }
 
+// talk counts packets and bytes for both ends; once for a host that talks to itself.
+func (t *talkers) talk(a, b netip.Addr, packets, wire int64) {
+	t.add(a, packets, wire)
+	if b != a {
+		t.add(b, packets, wire)
+	}
+}
+
 // down moves entry i to its place in the heap, after it grew.
 func (t *talkers) down(i int) {
 	for {

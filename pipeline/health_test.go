@@ -84,7 +84,7 @@ func TestHealth(t *testing.T) {
 			10.0.0.2:80 > 10.0.0.1:4000 drop "efgh"
 			10.0.0.2:80 > 10.0.0.1:4000 "ijkl"
 			10.0.0.1:4000 > 10.0.0.2:80 close`,
-			func(h *Health) any { return []any{h.Lost, h.LostConns} }, []any{Sighting{1, 4, []int64{9}}, int64(1)}},
+			func(h *Health) any { return []any{h.Lost, h.LostConns} }, []any{Sighting{1, 4, []int64{6}}, int64(1)}},
 		{"one direction", `10.0.0.1:4000 > 10.0.0.2:80 "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"`,
 			func(h *Health) any { return h.OneWay }, Sighting{1, 28, []int64{1}}},
 		{"a snap length", `10.0.0.1:4000 > 10.0.0.2:80 cut=60 "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"`,
@@ -166,4 +166,32 @@ func BenchmarkFrameHealth(b *testing.B) {
 			h.packet(p, &s, disp, dec)
 		}
 	})
+}
+
+// QUIC servers stand among the UDP ports, and what was not decrypted is encrypted.
+func TestHealthOfQUIC(t *testing.T) {
+	conn := func(port uint16, decrypted bool) *exchange.Conn {
+		return &exchange.Conn{Client: exchange.Endpoint{IP: host(1), Port: 4000}, Server: exchange.Endpoint{IP: host(1), Port: port}, TLS: &exchange.TLS{Decrypted: decrypted}}
+	}
+	sides := [2]exchange.FlowSide{{Packets: 2, WireBytes: 200, Bytes: 100}, {Packets: 1, WireBytes: 50, Bytes: 20}}
+	var o flowHealth
+	o.flows([]*exchange.Flow{
+		{Conn: conn(443, false), Protocol: "quic", FirstPacket: 7, Sides: sides},
+		{Conn: conn(443, true), Protocol: "quic", FirstPacket: 9, Sides: sides},
+		{Conn: conn(443, true), Protocol: "tls", FirstPacket: 11, Sides: sides},
+	})
+	d := &frameHealth{udp: map[uint16]*PortCount{443: {Port: 443, Protocols: []string{"udp"}, Packets: 1, Wire: 60, First: 3}}}
+	h := health(d, &o, nil, decap.NewDecoder(decap.Options{}))
+	if got, want := fmt.Sprint(h.Encrypted), fmt.Sprint(Sighting{1, 120, []int64{7}}); got != want {
+		t.Errorf("encrypted: %v, want %v", got, want)
+	}
+	if got, want := fmt.Sprint(h.UDPPorts), fmt.Sprint([]PortCount{{443, []string{"quic", "udp"}, 2, 0, 7, 560, 3}}); got != want {
+		t.Errorf("UDP ports: %v, want %v", got, want)
+	}
+	if len(h.Ports) != 1 || h.Ports[0].Protocols[0] != "tls" {
+		t.Errorf("TCP ports: %v, want that of TLS", h.Ports)
+	}
+	if len(h.Talkers) != 1 || h.Talkers[0].Wire != 750 {
+		t.Errorf("hosts: %v, want one that talks to itself, counted once", h.Talkers)
+	}
 }

@@ -82,12 +82,15 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 		return
 	}
 	c := p.find(&s.Key, slot)
+	if c != nil && len(c.aliases) > 0 && c.parts(s, side) {
+		c = nil
+	}
 	if c != nil {
 		c = p.among(c, s, side)
 	}
 	if c == nil {
 		c = p.open(s, side)
-	} else if c.tcp.Reuses(s, side) {
+	} else if c.tcp.Reuses(s, side) || c.superseded(s, side) {
 		old := c
 		p.retire(old, app.EndReused, *at)
 		c = p.open(s, side)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"hash/maphash"
 	"runtime"
-	"slices"
 	"sync"
 
 	"recap/pipeline/app"
@@ -68,7 +67,7 @@ func Run(ctx context.Context, src packet.Source, opt Options, out func(*exchange
 	workers[0].anomalies[exchange.AnomalyOverlapConflict] += o.learnt
 	workers[0].anomalies[exchange.AnomalyRetransmissionDiffers] += o.learnt
 	s := stats(d, dec, workers)
-	s.Health = health(&d.health, &o.health, workers)
+	s.Health = health(&d.health, &o.health, workers, dec)
 	return s, err
 }
 
@@ -179,67 +178,76 @@ func stats(d *dispatcher, dec *decap.Decoder, workers []*worker) *Stats {
 		l.Packets[exchange.PacketFiltered] = d.filtered
 	}
 	l.Payload = make(map[string]int64)
-	add := func(m map[string]int64, k string, n int64) {
-		if n != 0 {
-			m[k] += n
-		}
-	}
-	stacks := make(map[uint32]int64)
 	for _, w := range workers {
-		t := &w.ledger
-		add(l.Packets, exchange.PacketTCPHTTP, t.http)
-		add(l.Packets, exchange.PacketTCPOther, t.other)
-		add(l.Packets, exchange.PacketTLSOpaque, t.tls)
-		add(l.Packets, exchange.PacketQUICHTTP, t.quicHTTP)
-		add(l.Packets, exchange.PacketQUICOther, t.quicOther)
-		add(l.Packets, exchange.PacketQUICOpaque, t.quic)
-		add(l.Packets, exchange.PacketDuplicate, t.duplicate)
-		l.PayloadBytes += t.payload
-		add(l.Payload, exchange.BytesHTTP, t.bHTTP)
-		add(l.Payload, exchange.BytesOther, t.bOther)
-		add(l.Payload, exchange.BytesTLS, t.bTLS)
-		add(l.Payload, exchange.BytesQUIC, t.bQUIC)
-		add(l.Payload, exchange.BytesTLSOverhead, t.bTLSOver)
-		add(l.Payload, exchange.BytesDuplicate, t.bDup)
-		add(l.Payload, exchange.BytesConflict, t.bConflict)
-		add(l.Payload, exchange.BytesUnparsed, t.bUnpar)
-		add(l.Payload, exchange.BytesDiscarded+"before_start", t.beforeStart)
-		add(l.Payload, exchange.BytesDiscarded+"out_of_window", t.outOfWindow)
-		add(l.Payload, exchange.BytesDiscarded+"after_close", t.afterClose)
-		add(l.Payload, exchange.BytesDiscarded+"late", t.late)
+		w.ledger.addTo(l)
 		s.Pairs += w.npairs
 		s.Flows += w.nflows
 		for i, n := range w.states {
-			add(s.States, exchange.State(i).String(), n)
+			addCount(s.States, exchange.State(i).String(), n)
 		}
 		for k, n := range w.protocols {
-			add(s.Protocols, k, n)
+			addCount(s.Protocols, k, n)
 		}
 		for _, a := range exchange.AllAnomalies() {
-			add(s.Anomalies, a.String(), w.anomalies[a])
-		}
-		for i, n := range w.stacks {
-			if n > 0 {
-				stacks[uint32(i)] += n
-			}
+			addCount(s.Anomalies, a.String(), w.anomalies[a])
 		}
 	}
-	ids := make([]uint32, 0, len(stacks))
-	for i := range stacks {
-		if i != 0 {
-			ids = append(ids, i)
-		}
-	}
-	slices.Sort(ids)
-	for _, i := range ids {
-		s.Tunnels = append(s.Tunnels, TunnelCount{dec.Stack(i), stacks[i]})
-	}
+	s.Tunnels = tunnels(dec, workers)
 	for _, a := range lossy {
-		add(s.Reasons, a.String(), s.Anomalies[a.String()])
+		addCount(s.Reasons, a.String(), s.Anomalies[a.String()])
 	}
-	add(s.Reasons, reasonFragments, dec.Counts().Fragments.Evicted)
+	addCount(s.Reasons, reasonFragments, dec.Counts().Fragments.Evicted)
 	s.Incomplete = len(s.Reasons) > 0
 	return s
+}
+
+// addCount adds n to what m has of k. What did not occur is not in m.
+func addCount(m map[string]int64, k string, n int64) {
+	if n != 0 {
+		m[k] += n
+	}
+}
+
+// addTo adds the counts of a worker to the ledger.
+func (t *tally) addTo(l *exchange.Ledger) {
+	addCount(l.Packets, exchange.PacketTCPHTTP, t.http)
+	addCount(l.Packets, exchange.PacketTCPOther, t.other)
+	addCount(l.Packets, exchange.PacketTLSOpaque, t.tls)
+	addCount(l.Packets, exchange.PacketQUICHTTP, t.quicHTTP)
+	addCount(l.Packets, exchange.PacketQUICOther, t.quicOther)
+	addCount(l.Packets, exchange.PacketQUICOpaque, t.quic)
+	addCount(l.Packets, exchange.PacketDuplicate, t.duplicate)
+	l.PayloadBytes += t.payload
+	addCount(l.Payload, exchange.BytesHTTP, t.bHTTP)
+	addCount(l.Payload, exchange.BytesOther, t.bOther)
+	addCount(l.Payload, exchange.BytesTLS, t.bTLS)
+	addCount(l.Payload, exchange.BytesQUIC, t.bQUIC)
+	addCount(l.Payload, exchange.BytesTLSOverhead, t.bTLSOver)
+	addCount(l.Payload, exchange.BytesDuplicate, t.bDup)
+	addCount(l.Payload, exchange.BytesConflict, t.bConflict)
+	addCount(l.Payload, exchange.BytesUnparsed, t.bUnpar)
+	addCount(l.Payload, exchange.BytesDiscarded+"before_start", t.beforeStart)
+	addCount(l.Payload, exchange.BytesDiscarded+"out_of_window", t.outOfWindow)
+	addCount(l.Payload, exchange.BytesDiscarded+"after_close", t.afterClose)
+	addCount(l.Payload, exchange.BytesDiscarded+"late", t.late)
+}
+
+// tunnels lists the stacks of tunnels that segments came in, in the order in which they were
+// met; number 0 is that of none.
+func tunnels(dec *decap.Decoder, workers []*worker) (list []TunnelCount) {
+	var stacks []int64
+	for _, w := range workers {
+		stacks = append(stacks, make([]int64, max(0, len(w.stacks)-len(stacks)))...)
+		for i, n := range w.stacks {
+			stacks[i] += n
+		}
+	}
+	for i, n := range stacks {
+		if i > 0 && n > 0 {
+			list = append(list, TunnelCount{dec.Stack(uint32(i)), n})
+		}
+	}
+	return list
 }
 
 // reasonFragments counts datagrams whose fragments were dropped at [Options.FragmentMemory].
@@ -251,5 +259,5 @@ var lossy = []exchange.Anomaly{
 	exchange.AnomalyLostSegment, exchange.AnomalySnaplenCut, exchange.AnomalyMirrorTruncated,
 	exchange.AnomalyOutOfOrderLimit, exchange.AnomalyEvicted, exchange.AnomalyHeadLimit,
 	exchange.AnomalyBodyLimit, exchange.AnomalyDecodeLimit, exchange.AnomalyOpenExchangeLimit,
-	exchange.AnomalyStreamLimit, exchange.AnomalyHeaderListLimit,
+	exchange.AnomalyStreamLimit, exchange.AnomalyHeaderListLimit, exchange.AnomalyEventFieldLimit,
 }

@@ -1,6 +1,9 @@
 package pipeline
 
-import "recap/pipeline/exchange"
+import (
+	"recap/pipeline/decap"
+	"recap/pipeline/exchange"
+)
 
 // tuple is the key of the connections that may be one conversation.
 func tuple(k exchange.FlowKey) exchange.FlowKey {
@@ -101,3 +104,17 @@ func (c *conn) differs(d *conn) bool {
 
 // maxStrangers bounds how many connections one remembers as not the same.
 const maxStrangers = 64
+
+// superseded reports whether s, whose numbers c cannot have, is of a connection that
+// another tap has shown to begin later: then the ports are used again here too.
+func (c *conn) superseded(s *decap.Segment, side int) bool {
+	if c.company == nil || !c.tcp.Foreign(s, side) {
+		return false
+	}
+	for d := c.newest(); d != nil; d = d.sibling {
+		if d != c && d.began > c.began && d.tcp.Fits(s, side) && !d.tcp.Related(&c.tcp) {
+			return true
+		}
+	}
+	return false
+}

@@ -17,7 +17,9 @@ type damaged struct {
 	loss  float64
 	delay float64 // of the second tap, seconds
 	years [2]int  // by which the clocks of the taps are off
-	lines []struct {
+	// places are the words of pcaptest for where each tap is, where not in VXLAN.
+	places [2]string
+	lines  []struct {
 		at   float64
 		text string
 	}
@@ -33,7 +35,11 @@ func (d *damaged) packet(words string) {
 	missed := 0
 	for tap := range 2 {
 		at := d.clock + float64(tap)*d.delay
-		l := fmt.Sprintf("%s ipid=%d vxlan=%d flow=tap%d at=%.6f", words, d.n, 7+tap, tap, 1.7e9+at+float64(d.years[tap])*365*86400)
+		place := d.places[tap]
+		if d.places == [2]string{} {
+			place = fmt.Sprint("vxlan=", 7+tap)
+		}
+		l := fmt.Sprintf("%s ipid=%d %s flow=tap%d at=%.6f", words, d.n, place, tap, 1.7e9+at+float64(d.years[tap])*365*86400)
 		if d.r.Float64() < d.loss {
 			l += " drop"
 			missed++

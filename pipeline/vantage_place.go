@@ -59,6 +59,11 @@ func (c *conn) mirroredAs(s *decap.Segment) bool {
 	})
 }
 
+// between reports whether s, sent by side, goes from and to the MAC addresses that c does.
+func (c *conn) between(s *decap.Segment, side int) bool {
+	return c.hasMAC && s.Info&decap.HasMAC != 0 && s.SrcMAC == c.mac[side] && s.DstMAC == c.mac[1-side]
+}
+
 // join finds the connection whose other direction s is, mirrored under another id.
 func (p *partition) join(s *decap.Segment, side int) *conn {
 	if p.w.opt.split || s.Flags&decap.ACK == 0 {
@@ -66,17 +71,29 @@ func (p *partition) join(s *decap.Segment, side int) *conn {
 	}
 	syn := s.Flags&decap.SYN != 0
 	var half *conn
-	shown, sure := false, false
-	for c := p.tuples[tuple(s.Key)]; c != nil && !sure; c = c.sibling {
+	likeliest, one, shown := -1, true, false
+	for c := p.tuples[tuple(s.Key)]; c != nil; c = c.sibling {
 		switch {
 		case c.retired:
 		case c.tcp.Continues(side, s.Seq, s.Ack, syn) && c.tcp.Echoes(s, side):
-			half, sure = c, c.mirroredAs(s)
+			likely := 0
+			if c.mirroredAs(s) {
+				likely += 2
+			}
+			if c.between(s, side) {
+				likely++
+			}
+			switch {
+			case likely > likeliest:
+				half, likeliest, one = c, likely, true
+			case likely == likeliest:
+				one = one && c.tcp.SharesPacket(&half.tcp) // else of two tenants
+			}
 		case c.tcp.Shows(side, s.Seq, s.Ack, syn):
 			shown = true
 		}
 	}
-	if half == nil || shown && !sure {
+	if half == nil || !one || shown && likeliest < 2 {
 		return nil // perhaps another tap of what is shown, and the half one of another tenant
 	}
 	p.flows[s.Key] = half
@@ -93,4 +110,33 @@ func (c *conn) inherit(old *conn) {
 			c.aliases = append(c.aliases, k)
 		}
 	}
+}
+
+// parts takes the two directions of c, which were joined, from each other again where s shows
+// that its tunnel has both: then another tap, or another tenant with the same numbers, was
+// joined. It reports whether s is none of c.
+func (c *conn) parts(s *decap.Segment, side int) bool {
+	own, other := &c.senders[side], &c.senders[1-side]
+	if !own.known || !other.known || c.sameIDs(own.stack, s.Stack) || !c.sameIDs(other.stack, s.Stack) {
+		return false
+	}
+	gone := s.Key.Stack != c.key.Stack
+	wrong := side // what c was joined with
+	if gone {
+		wrong = 1 - side
+	}
+	c.aliases = slices.DeleteFunc(c.aliases, func(k exchange.FlowKey) bool {
+		if gone && k != s.Key {
+			return false
+		}
+		if c.part.flows[k] == c {
+			delete(c.part.flows, k)
+		}
+		c.part.recent[slotOf(spread(&k))] = nil
+		return true
+	})
+	if c.tcp.Halves[wrong].Disown() {
+		c.senders[wrong].known = false
+	}
+	return gone
 }

@@ -46,6 +46,9 @@ func TestMergeOrder(t *testing.T) {
 		{"a time far in the past", []string{"a3 b0 c4", "x1 y2 z5"}, "abxycz"},
 		{"no time: that of the packet before", []string{"a1 b- c3", "x2 y4"}, "abxcy"},
 		{"no time at the beginning", []string{"a- b2", "x1 y3"}, "axby"},
+		{"no time, behind the first of another file", []string{"a1 b5 c- d6", "x2 y5 z9"}, "axbcydz"},
+		{"a long stretch, and one behind it without a time", []string{"a1 " + strings.Repeat("b2 ", 40) + "c-", "x1 y2 z3"}, "ax" + strings.Repeat("b", 40) + "cyz"},
+		{"a long stretch of the later file at the same time", []string{"a1 b3 c3", "x2 " + strings.Repeat("y3 ", 40)}, "axbc" + strings.Repeat("y", 40)},
 		{"a file without packets", []string{"a1", "", "b2"}, "ab"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -284,6 +284,20 @@ func TestBatchIsDeterministic(t *testing.T) {
 	}
 }
 
+// python runs a script in dir and returns what it printed.
+func python(t *testing.T, dir, script string) []byte {
+	t.Helper()
+	cmd := exec.Command("python3", "-c", script)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	return text
+}
+
 // TestHive reads datasets with the engines that people use.
 func TestHive(t *testing.T) {
 	if out, err := exec.Command("python3", "-c", "import duckdb, pyarrow.dataset").CombinedOutput(); err != nil {
@@ -310,14 +324,7 @@ out['arrowPruned'] = len(list(d.get_fragments((ds.field('vm') == 'web-2') & (ds.
 out['arrowRows'] = one.count_rows()
 print(json.dumps(out))
 `
-	cmd := exec.Command("python3", "-c", script)
-	cmd.Dir = s.dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
+	text := python(t, s.dir, script)
 	var got struct {
 		All, Flows, Joined, Arrow, ArrowPruned, ArrowRows int
 		Types                                             [][]string

@@ -63,7 +63,7 @@ func findings(inputs []*packet.Input, s *pipeline.Stats) []finding {
 		list = append(list, f)
 	}
 	if drops > 0 {
-		tell(dropsFinding(drops), pipeline.Sighting{Count: drops})
+		tell(dropsFinding(drops), pipeline.Sighting{Count: drops, Packets: h.Dropped.Packets})
 	}
 	if h.Lost.Count > 0 {
 		share := ratio(h.Lost.Bytes, h.Lost.Bytes+s.Ledger.PayloadBytes)
@@ -85,6 +85,9 @@ func findings(inputs []*packet.Input, s *pipeline.Stats) []finding {
 	}
 	if h.OuterFragments.Count > 0 {
 		tell(fragmentFinding(h), h.OuterFragments)
+	}
+	if h.Incomplete.Count > 0 {
+		tell(incompleteFinding(h), h.Incomplete)
 	}
 	if h.Copies.Count > 0 {
 		tell(copiesFinding(h, s), h.Copies)

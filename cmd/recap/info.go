@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -266,7 +265,7 @@ func infoOf(inputs []*packet.Input, stats *pipeline.Stats) *infoReport {
 		// Lists are never null.
 		m.Interfaces = append([]packet.Interface{}, m.Interfaces...)
 		m.Damage = append([]export.Damage{}, m.Damage...)
-		r.Inputs = append(r.Inputs, infoInput{m, linkNames(in)})
+		r.Inputs = append(r.Inputs, infoInput{m, linksOf(in)})
 		r.Complete = r.Complete && in.DamageCount == 0
 	}
 	first, last := captureRange(inputs)
@@ -309,8 +308,8 @@ func jsonAddr(a netip.Addr) *string {
 	return &s
 }
 
-// linkNames lists the link types of an input, each once, in the order of its interfaces.
-func linkNames(in *packet.Input) []string {
+// linksOf lists the link types of an input, each once, in the order of its interfaces.
+func linksOf(in *packet.Input) []string {
 	names := []string{}
 	seen := map[packet.LinkType]bool{}
 	for _, f := range in.Interfaces {
@@ -320,44 +319,4 @@ func linkNames(in *packet.Input) []string {
 		}
 	}
 	return names
-}
-
-// linkName names a link type as the registry does.
-func linkName(l packet.LinkType) string {
-	name := ""
-	switch l {
-	case packet.LinkNull:
-		name = "NULL"
-	case packet.LinkEthernet:
-		name = "ETHERNET"
-	case packet.LinkPPP:
-		name = "PPP"
-	case packet.LinkRawBSD, packet.LinkRawOBSD, packet.LinkRaw:
-		name = "RAW"
-	case packet.LinkCHDLC:
-		name = "C_HDLC"
-	case packet.LinkWiFi:
-		name = "IEEE802_11"
-	case packet.LinkLoop:
-		name = "LOOP"
-	case packet.LinkSLL:
-		name = "LINUX_SLL"
-	case packet.LinkRadiotap:
-		name = "IEEE802_11_RADIOTAP"
-	case packet.LinkPPI:
-		name = "PPI"
-	case packet.LinkIPv4:
-		name = "IPV4"
-	case packet.LinkIPv6:
-		name = "IPV6"
-	case packet.LinkNFLOG:
-		name = "NFLOG"
-	case packet.LinkMPacket:
-		name = "ETHERNET_MPACKET"
-	case packet.LinkSLL2:
-		name = "LINUX_SLL2"
-	default:
-		name = "UNKNOWN"
-	}
-	return fmt.Sprintf("%s(%d)", name, l)
 }

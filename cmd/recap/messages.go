@@ -188,8 +188,15 @@ func errNoManifest(dir string, err error) error {
 	return wrong(hint, "%s: %w", dir, cause(err))
 }
 
-func errNoSuchClock(name string) error {
-	return wrong("name an input as it is given, or by its file name alone", "--clock-offset %s: no input is called so", name)
+func errNoSuchClock(name string, inputs []string) error {
+	there := ""
+	if n := min(len(inputs), shownSkipped); n > 0 {
+		there = "; there is " + andList(inputs[:n])
+		if n < len(inputs) {
+			there = "; there is " + strings.Join(inputs[:n], ", ") + " and more"
+		}
+	}
+	return wrong("name an input as it is given, or by the end of its name", "--clock-offset %s: no input is called so%s", name, there)
 }
 
 func errSeveralClocks(name string, inputs []string) error {

@@ -59,14 +59,21 @@ func (o *offsets) Set(text string) error {
 type shifting struct {
 	offsets *offsets
 	used    map[string][]string // inputs by the name of their offset
+	inputs  []string            // the first that were asked for, a few
 }
 
-func newShifting(o *offsets) *shifting { return &shifting{o, make(map[string][]string)} }
+func newShifting(o *offsets) *shifting {
+	return &shifting{offsets: o, used: make(map[string][]string)}
+}
 
 // of returns the offset of an input, nanoseconds: the one for its whole name, or
-// else the one for its file name.
+// else for the longest end of it that has whole names of directories, or for its
+// file name.
 func (s *shifting) of(input string) int64 {
-	for _, name := range []string{input, filepath.Clean(input), filepath.Base(input)} {
+	if len(s.inputs) <= shownSkipped && !slices.Contains(s.inputs, input) {
+		s.inputs = append(s.inputs, input)
+	}
+	for _, name := range namesOf(input) {
 		d, ok := s.offsets.byName[name]
 		if !ok {
 			continue
@@ -79,12 +86,23 @@ func (s *shifting) of(input string) int64 {
 	return 0
 }
 
+// namesOf lists what an input may be called, the longest name first.
+func namesOf(input string) []string {
+	names := []string{input, filepath.Clean(input)}
+	for rest, more := filepath.ToSlash(filepath.Clean(input)), true; more; {
+		if _, rest, more = strings.Cut(rest, "/"); more {
+			names = append(names, filepath.FromSlash(rest))
+		}
+	}
+	return names
+}
+
 // check returns an error for offsets of no input, or of several.
 func (s *shifting) check() error {
 	for _, name := range slices.Sorted(maps.Keys(s.offsets.byName)) {
 		switch inputs := s.used[name]; len(inputs) {
 		case 0:
-			return errNoSuchClock(name)
+			return errNoSuchClock(name, s.inputs)
 		case 1:
 		default:
 			return errSeveralClocks(name, inputs)

@@ -27,6 +27,7 @@ import (
 // A pairPlace is where a pair stands in its capture.
 type pairPlace struct {
 	ID       string         `json:"id" parquet:"id"`
+	State    string         `json:"state" parquet:"state"`
 	FlowID   string         `json:"flow_id" parquet:"flow_id"`
 	Tunnels  []tunnelRow    `json:"tunnels" parquet:"tunnels,list"`
 	Vantages []vantageRow   `json:"vantages" parquet:"vantages,list"`
@@ -52,6 +53,7 @@ type captureNumbers struct {
 // A flowRow is what slice needs of a row of flows.parquet.
 type flowRow struct {
 	FlowID   string         `parquet:"flow_id"`
+	Protocol string         `parquet:"protocol"`
 	Client   endRow         `parquet:"client"`
 	Server   endRow         `parquet:"server"`
 	Tunnels  []tunnelRow    `parquet:"tunnels,list"`

@@ -305,6 +305,7 @@ const (
 	shownStacks     = 4
 	shownTunnels    = 32
 	shownInterfaces = 16
+	shownInputs     = 12 // in full; of more one row each
 	shownComments   = 8
 	shownProtocols  = 8
 	shownHosts      = 5

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +62,13 @@ func fragmentFinding(h *pipeline.Health) finding {
 		What:   many(h.OuterFragments.Count, "mirrored packet", "mirrored packets") + " in fragments",
 		Cause:  "with the tunnel's header they do not fit the MTU between mirror and recorder; a lost fragment loses all of the packet",
 		Advice: "raise that MTU by the size of the headers (VXLAN: 50 bytes over IPv4, 70 over IPv6)"}
+}
+
+func incompleteFinding(h *pipeline.Health) finding {
+	return finding{Name: "incomplete_fragments",
+		What:   many(h.Incomplete.Count, "IP packet", "IP packets") + " in fragments of which the capture lacks some: what was in them is lost",
+		Cause:  "fragments were lost, or a filter by port left out all but the first ones, which alone have the ports",
+		Advice: "let filters take fragments too: or (ip[6:2] & 0x1fff != 0); better avoid fragments with a larger MTU on the mirror's path"}
 }
 
 func copiesFinding(h *pipeline.Health, s *pipeline.Stats) finding {
@@ -224,6 +232,9 @@ func whyUnused(name string) string {
 		return why
 	}
 	if link, ok := strings.CutPrefix(reason, "link_type_"); ok {
+		if n, err := strconv.ParseUint(link, 10, 16); err == nil {
+			link = linkName(packet.LinkType(n))
+		}
 		return "link type " + link + " is not read"
 	}
 	if header, ok := strings.CutSuffix(reason, "_header"); ok {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"recap/pipeline"
 	"recap/reader/packet"
@@ -10,9 +12,17 @@ import (
 // infoText is what info writes for people.
 func infoText(inputs []*packet.Input, stats *pipeline.Stats) string {
 	var t sheet
-	for _, in := range inputs {
-		inputRows(&t, in)
+	if len(inputs) > shownInputs {
+		for _, in := range inputs {
+			inputRow(&t, in)
+		}
+		t.row("interfaces", linkParts(inputs)...)
 		t.b.WriteByte('\n')
+	} else {
+		for _, in := range inputs {
+			inputRows(&t, in)
+			t.b.WriteByte('\n')
+		}
 	}
 	if len(inputs) > 1 {
 		t.row("all inputs", readParts(inputs, stats)...)
@@ -28,6 +38,30 @@ func infoText(inputs []*packet.Input, stats *pipeline.Stats) string {
 	return t.b.String()
 }
 
+// inputRow tells of one of many inputs: in one row, unless it has something odd.
+func inputRow(t *sheet, in *packet.Input) {
+	parts := []string{in.Name + ":", formatText(in) + ",", bytesText(in.Size) + ",", many(in.Packets, "packet", "packets")}
+	if when := timeParts([]*packet.Input{in}); len(when) > 0 {
+		parts[len(parts)-1] += ","
+		parts = append(parts, when...)
+	}
+	t.row("file", parts...)
+	oddRows(t, in)
+}
+
+// linkParts counts the interfaces of all inputs by link type.
+func linkParts(inputs []*packet.Input) []string {
+	var all int64
+	links := map[string]int64{}
+	for _, in := range inputs {
+		for i := range in.Interfaces {
+			links[linkName(in.Interfaces[i].Link)]++
+			all++
+		}
+	}
+	return totalParts(all, links, 0)
+}
+
 func inputRows(t *sheet, in *packet.Input) {
 	t.row("file", in.Name)
 	format := formatText(in)
@@ -37,13 +71,7 @@ func inputRows(t *sheet, in *packet.Input) {
 	t.row("format", format)
 	t.row("size", bytesText(in.Size)+",", many(in.Packets, "packet", "packets")+",", bytesText(in.CapturedLen)+" captured")
 	t.row("time", timeParts([]*packet.Input{in})...)
-	for i := range in.Interfaces {
-		if i == shownInterfaces && len(in.Interfaces) > i+1 {
-			t.row("interface", many(len(in.Interfaces)-i, "more", "more"))
-			break
-		}
-		t.row("interface", interfaceParts(i, &in.Interfaces[i])...)
-	}
+	interfaceRows(t, in)
 	t.row("written by", writerParts(in)...)
 	for i, c := range in.Comments {
 		if i == shownComments {
@@ -58,9 +86,35 @@ func inputRows(t *sheet, in *packet.Input) {
 	if n := len(in.Secrets); n > 0 {
 		t.row("key logs", count(n)+" (never copied to an output)")
 	}
+	oddRows(t, in)
+}
+
+// oddRows tells what was not as it should be in an input.
+func oddRows(t *sheet, in *packet.Input) {
 	t.row("skipped", counted(in.Unknown, 8)...)
 	t.row("oddities", counted(in.Anomalies, 0)...)
 	t.row("lost", lostParts([]*packet.Input{in})...)
+}
+
+// interfaceRows tells of the interfaces; where there are too many, of those with most packets.
+func interfaceRows(t *sheet, in *packet.Input) {
+	list := make([]int, len(in.Interfaces))
+	for i := range list {
+		list[i] = i
+	}
+	if len(list) > shownInterfaces+1 {
+		slices.SortStableFunc(list, func(a, b int) int { return cmp.Compare(in.Interfaces[b].Packets, in.Interfaces[a].Packets) })
+		list = list[:shownInterfaces]
+		slices.Sort(list)
+	}
+	var packets int64
+	for _, i := range list {
+		packets += in.Interfaces[i].Packets
+		t.row("interface", interfaceParts(i, &in.Interfaces[i])...)
+	}
+	if more := len(in.Interfaces) - len(list); more > 0 {
+		t.row("interface", many(more, "more", "more"), "with", many(in.Packets-packets, "packet", "packets"))
+	}
 }
 
 func interfaceParts(i int, f *packet.Interface) []string {

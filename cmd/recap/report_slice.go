@@ -35,7 +35,7 @@ func sliceFlags(s *slicing) string {
 			flags = append(flags, "--"+name)
 		}
 	}
-	if s.keys {
+	if s.keys && len(s.secrets) == 0 {
 		flags = append(flags, "--keylog (keys are not copied)")
 	}
 	return strings.Join(flags, " ")

@@ -33,14 +33,17 @@ the URL of the container, a prefix or a blob with a signature that is valid now.
 
 Of each connection with chosen pairs come all packets from its start to the last
 one of those pairs, ACKs, repetitions, fragments and the copies that other taps saw
-included, and its close, unless more was said in between. Each packet has a comment
+included, and its close, unless more was said in between; behind a pair that is not
+complete also what shows that: all up to the end of the next complete one, or of the
+connection. Of a QUIC connection come all packets. Each packet has a comment
 that names the pair, the input and its number there. Packets are as they were
 captured, tunnels included.
 
 recap extract with the same options finds the same pairs in the slice: the same
 requests, responses and bodies. Their ids differ, because packets have other
 numbers there; and pairs of the same connections that were not chosen may be there
-too, the last of them cut. TLS keys are never copied: --keylog gives them again.
+too, the last of them cut. TLS keys are not copied: --keylog gives them again, and
+--keep-secrets takes along all that the captures themselves hold.
 
 --pair and --where add up.`
 
@@ -56,6 +59,7 @@ type sliceCommand struct {
 	inputs    string
 	out       string
 	overwrite bool
+	secrets   bool
 }
 
 func newSlice(u *ui) *cobra.Command {
@@ -74,6 +78,7 @@ func newSlice(u *ui) *cobra.Command {
 	f.StringVarP(&c.out, "out", "o", "", "write this pcapng `FILE`; - is standard output")
 	f.StringVar(&c.inputs, "inputs", "", "look for the captures below this `DIR`, or URL with a signature that is valid now")
 	f.BoolVar(&c.overwrite, "overwrite", false, "replace FILE if it is there")
+	f.BoolVar(&c.secrets, "keep-secrets", false, "copy the TLS keys that the captures themselves hold, those of other connections too")
 	_ = cmd.MarkFlagDirname("inputs")
 	_ = cmd.MarkFlagFilename("out", "pcapng")
 	return cmd
@@ -90,7 +95,8 @@ type slicing struct {
 	offsets  offsets
 	plan     *plan
 	pairs    int64
-	keys     bool // some were under TLS: reading them again takes the keys
+	keys     bool     // some were under TLS: reading them again takes the keys
+	secrets  [][]byte // keys to copy
 }
 
 func (c *sliceCommand) run(ctx context.Context, dir string) error {
@@ -122,7 +128,7 @@ func (c *sliceCommand) run(ctx context.Context, dir string) error {
 	if err := c.choose(root, dir, filter, s); err != nil {
 		return err
 	}
-	picks, err := s.read(ctx)
+	picks, err := s.read(ctx, c.secrets)
 	if err != nil {
 		return sliceEnded(ctx, err)
 	}
@@ -236,12 +242,26 @@ func (c *sliceCommand) choose(root *os.Root, dir string, filter *export.Filter, 
 	for id := range chosen {
 		return errRows(dir, fmt.Errorf("%s: connection %s is not in it", flowsParquet, id))
 	}
+	if waiting := s.plan.incomplete(); len(waiting) > 0 {
+		err = readPairs(root, func(r *pairPlace) error {
+			if c := waiting[r.FlowID]; c != nil {
+				c.follow(r)
+			}
+			return nil
+		})
+		if err != nil {
+			return errRows(dir, err)
+		}
+		for _, c := range waiting {
+			c.reach()
+		}
+	}
 	return nil
 }
 
 // place returns the part of a row that says where the pair is.
 func (r *pairRow) place() *pairPlace {
-	p := &pairPlace{ID: r.ID, FlowID: r.FlowID, Tunnels: r.Tunnels, Vantages: r.Vantages,
+	p := &pairPlace{ID: r.ID, State: r.State, FlowID: r.FlowID, Tunnels: r.Tunnels, Vantages: r.Vantages,
 		Capture: captureNumbers{r.Capture.FirstPacket, r.Capture.LastPacket}}
 	if r.TLS != nil {
 		p.TLS = &tlsPlace{r.TLS.Decrypted}
@@ -302,8 +322,8 @@ func (s *slicing) options() error {
 }
 
 // read goes through the capture for the first time: it holds the inputs against
-// the manifest and finds the packets.
-func (s *slicing) read(ctx context.Context) ([]picked, error) {
+// the manifest and finds the packets, and the keys if they are wanted.
+func (s *slicing) read(ctx context.Context, secrets bool) ([]picked, error) {
 	src, err := reader.OpenFound(ctx, s.inputs, s.reader)
 	if err != nil {
 		return nil, s.needsSignature(err)
@@ -326,6 +346,9 @@ func (s *slicing) read(ctx context.Context) ([]picked, error) {
 		case in.Packets != want.Packets:
 			return nil, errInputChanged(in.Name, fmt.Errorf("is read as %s, not %s: another version of recap wrote the manifest",
 				many(in.Packets, "packet", "packets"), count(want.Packets)))
+		}
+		if secrets {
+			s.secrets = append(s.secrets, in.Secrets...)
 		}
 	}
 	for _, c := range s.plan.flows {
@@ -392,6 +415,11 @@ func (s *slicing) copy(ctx context.Context, dir string, picks []picked, to io.Wr
 	defer src.Close()
 	buf := bufio.NewWriterSize(to, 1<<20)
 	w := pcapng.NewWriter(buf, pcapng.Section{Application: "recap " + toolVersion, Comment: sliceAbout(dir, s)})
+	for _, text := range s.secrets {
+		if err := w.Secrets(text); err != nil {
+			return 0, errOutput(err)
+		}
+	}
 	type key struct {
 		file, iface int32
 		link        packet.LinkType

@@ -21,6 +21,10 @@ import (
 // close. Where more was said behind the chosen pairs, the close is left out with
 // it, so that what is written has no hole that the capture does not have.
 //
+// A pair that is not complete may be so because of what came behind it: the packet
+// after a hole, the close, the next pair. All that comes too. A QUIC connection tells
+// nothing of where its streams stand, so all of it comes.
+//
 // Two connections may have the same addresses and ports in different tunnels. Which
 // tunnels are those of the pair is known from the packets that the pair lists, and
 // from its vantages.
@@ -34,6 +38,8 @@ type chosenFlow struct {
 	id              string
 	from, last      int64 // first packet of the connection, last of the chosen pairs
 	end             int64 // last packet of the connection
+	cut             bool  // the last of the chosen pairs is not complete
+	next            int64 // last packet of the first complete pair behind it; 0 for none
 	firstNS, lastNS int64
 	copies          bool            // seen at other places too
 	stacks          map[string]bool // tunnels of those places, and its own, as stackText has them
@@ -88,6 +94,7 @@ type picked struct {
 type plan struct {
 	flows  []*chosenFlow
 	tuples map[exchange.FlowKey][]*chosenFlow
+	quics  map[exchange.FlowKey][]*chosenFlow
 	dec    *decap.Decoder
 	filter *bpf.Filter       // nil for all packets
 	texts  map[uint32]string // of tunnel stacks
@@ -112,10 +119,18 @@ const (
 )
 
 func newPlan(opt decap.Options) *plan {
-	return &plan{
-		tuples: make(map[exchange.FlowKey][]*chosenFlow), dec: decap.NewDecoder(opt),
+	p := &plan{
+		tuples: make(map[exchange.FlowKey][]*chosenFlow), quics: make(map[exchange.FlowKey][]*chosenFlow),
 		texts: make(map[uint32]string), held: make(map[defrag.Key]*heldPieces),
 	}
+	opt.May = func([]byte) bool { return len(p.quics) > 0 }
+	opt.Datagram = func(s *decap.Segment) bool {
+		k := s.Key
+		k.Stack = 0
+		return p.quics[k] != nil
+	}
+	p.dec = decap.NewDecoder(opt)
+	return p
 }
 
 // add puts the connection of row f into the plan, with the pairs chosen of it.
@@ -138,6 +153,9 @@ func (p *plan) add(f *flowRow, pairs []*pairPlace) error {
 	places(f.Vantages)
 	for _, r := range pairs {
 		c.spans = append(c.spans, pairSpan{r.ID, r.Capture.FirstPacket, r.Capture.LastPacket})
+		if r.Capture.LastPacket >= c.last {
+			c.cut = r.State != exchange.Complete.String() || r.Capture.LastPacket == c.last && c.cut
+		}
 		c.from, c.last = min(c.from, r.Capture.FirstPacket), max(c.last, r.Capture.LastPacket)
 		c.copies = c.copies || len(r.Vantages) > 0
 		c.stacks[stackText(tunnelsOf(r.Tunnels))] = true
@@ -153,8 +171,39 @@ func (p *plan) add(f *flowRow, pairs []*pairPlace) error {
 		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last), strings.Compare(a.id, b.id))
 	})
 	p.flows = append(p.flows, c)
-	p.tuples[c.tuple] = append(p.tuples[c.tuple], c)
+	if f.Protocol == "quic" {
+		c.last = c.end
+		p.quics[c.tuple] = append(p.quics[c.tuple], c)
+	} else {
+		p.tuples[c.tuple] = append(p.tuples[c.tuple], c)
+	}
 	return nil
+}
+
+// incomplete returns, by id, the connections whose last chosen pair is not complete.
+func (p *plan) incomplete() map[string]*chosenFlow {
+	list := map[string]*chosenFlow{}
+	for _, c := range p.flows {
+		if c.cut {
+			list[c.id] = c
+		}
+	}
+	return list
+}
+
+// follow looks whether r, a pair of the connection, is the next complete one.
+func (c *chosenFlow) follow(r *pairPlace) {
+	if r.State == exchange.Complete.String() && r.Capture.FirstPacket > c.last && (c.next == 0 || r.Capture.LastPacket < c.next) {
+		c.next = r.Capture.LastPacket
+	}
+}
+
+// reach makes what follows an incomplete pair part of what is taken.
+func (c *chosenFlow) reach() {
+	if c.next == 0 {
+		c.next = c.end
+	}
+	c.last = max(c.last, c.next)
 }
 
 // tupleOf returns the key of the packets between two ends, whatever their tunnels.
@@ -176,6 +225,13 @@ func (p *plan) packet(q *packet.Packet) {
 	var carry []int64
 	if disp != decap.DispTCP || s.Info&decap.Reassembled != 0 {
 		carry = p.fragments(q.Number, s.Clock)
+	}
+	if disp == decap.DispDatagram {
+		k := s.Key
+		k.Stack = 0
+		for _, c := range p.quics[k] {
+			p.datagram(c, s, carry)
+		}
 	}
 	if disp != decap.DispTCP {
 		return
@@ -235,11 +291,7 @@ func (p *plan) consider(c *chosenFlow, s *decap.Segment, carry []int64) {
 	case n > c.end && !(c.copies && near(s.TimeNS, c.lastNS)):
 		return
 	}
-	l := c.lanes[s.Key.Stack]
-	if l == nil {
-		l = &lane{}
-		c.lanes[s.Key.Stack] = l
-	}
+	l := p.lane(c, s)
 	if l.over {
 		return
 	}
@@ -261,12 +313,7 @@ func (p *plan) consider(c *chosenFlow, s *decap.Segment, carry []int64) {
 			}
 		}
 	}
-	text, ok := p.texts[s.Stack]
-	if !ok {
-		text = stackText(p.dec.Stack(s.Stack))
-		p.texts[s.Stack] = text
-	}
-	l.ours = l.ours || c.stacks[text] || c.seeds[n]
+	l.ours = l.ours || c.stacks[p.stackText(s)] || c.seeds[n]
 	if n == c.from {
 		l.picks = l.picks[:0] // it begins here; what came before was not it
 	}
@@ -298,6 +345,37 @@ func (p *plan) consider(c *chosenFlow, s *decap.Segment, carry []int64) {
 		return
 	}
 	l.tail = append(l.tail, t)
+}
+
+// datagram takes s, which has the addresses of QUIC connection c.
+func (p *plan) datagram(c *chosenFlow, s *decap.Segment, carry []int64) {
+	n := s.Number
+	if (n < c.from && !(c.copies && near(s.TimeNS, c.firstNS))) || (n > c.end && !(c.copies && near(s.TimeNS, c.lastNS))) {
+		return
+	}
+	l := p.lane(c, s)
+	l.ours = l.ours || c.stacks[p.stackText(s)] || c.seeds[n]
+	l.picks = append(append(l.picks, carry...), n)
+}
+
+// lane returns what was found of c in the tunnel of s.
+func (p *plan) lane(c *chosenFlow, s *decap.Segment) *lane {
+	l := c.lanes[s.Key.Stack]
+	if l == nil {
+		l = &lane{}
+		c.lanes[s.Key.Stack] = l
+	}
+	return l
+}
+
+// stackText names the tunnels of s.
+func (p *plan) stackText(s *decap.Segment) string {
+	text, ok := p.texts[s.Stack]
+	if !ok {
+		text = stackText(p.dec.Stack(s.Stack))
+		p.texts[s.Stack] = text
+	}
+	return text
 }
 
 func near(ns, at int64) bool {

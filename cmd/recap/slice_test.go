@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"recap/pipeline/decap"
+	"recap/reader/packet"
+	"recap/reader/pcaptest"
 )
 
 // runRecap runs the root command as main does.
@@ -55,6 +59,7 @@ func TestSliceGivesTheSamePairs(t *testing.T) {
 	}{
 		{"web.pcap", 9}, {"web-vxlan.pcap", 29}, {"two-tenants.pcap", 7}, {"lossy.pcap", 8}, {"snap128.pcap", 19}, {"rotated", 8},
 		{"two-links.pcapng", 3}, {"any-sll2.pcap", 4}, {"ipv6.pcap", 2}, {"wrk.pcap", 67},
+		{"h2-tls.pcapng", 3}, {"tls13.pcapng", 3}, // with keys
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +77,7 @@ func TestSliceGivesTheSamePairs(t *testing.T) {
 					t.Fatal(err)
 				}
 				file := filepath.Join(dir, fmt.Sprintf("%d.pcapng", i))
-				runRecap(t, "slice", out, "--pair", r.ID, "-o", file)
+				runRecap(t, "slice", out, "--pair", r.ID, "--keep-secrets", "-o", file)
 				again, _ := runRecap(t, "extract", "-f", "jsonl", "-o", "-", file)
 				found := false
 				for _, got := range said(t, again) {
@@ -83,5 +88,32 @@ func TestSliceGivesTheSamePairs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nothing in a QUIC connection tells where its streams stand: all of it comes, and
+// nothing of another one, or of TCP, between the same ends.
+func TestSliceOfQUIC(t *testing.T) {
+	p := newPlan(decap.Options{})
+	end := func(ip string, port int32) endRow { return endRow{IP: ip, Port: port} }
+	row := &flowRow{FlowID: "f", Protocol: "quic", Client: end("10.0.0.1", 4000), Server: end("10.0.0.2", 443), Capture: captureNumbers{2, 6}}
+	if err := p.add(row, []*pairPlace{{ID: "p", State: "complete", FlowID: "f", Capture: captureNumbers{2, 3}}}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := pcaptest.Packets(`10.0.0.1:4000 > 10.0.0.2:443 udp "@before"
+		10.0.0.1:4000 > 10.0.0.2:443 udp "@one"
+		10.0.0.2:443 > 10.0.0.1:4000 udp "@two"
+		10.0.0.1:4001 > 10.0.0.2:443 udp "@another"
+		10.0.0.1:4000 > 10.0.0.2:443 "@TCP"
+		10.0.0.2:443 > 10.0.0.1:4000 udp "@three"
+		10.0.0.2:443 > 10.0.0.1:4000 udp "@behind"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range list {
+		p.packet(&packet.Packet{Data: q.Data, Number: int64(i + 1), Length: uint32(len(q.Data)), Link: packet.LinkEthernet})
+	}
+	if got := p.picks(); !reflect.DeepEqual(got, []picked{{2, 0}, {3, 0}, {6, 0}}) {
+		t.Errorf("picked %v, want the packets 2, 3 and 6", got)
 	}
 }

@@ -43,14 +43,7 @@ row = d.filter("request.path = '/web-1-20/1'").select('request.time_ns', 'respon
 out['status'], out['body'] = row.status, bytes(row.body).decode()
 print(json.dumps(out))
 `
-	cmd := exec.Command("python3", "-c", script)
-	cmd.Dir = s.dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
+	text := python(t, s.dir, script)
 	var got struct {
 		All, One, Flows, Joined, Status int
 		Types                           []string

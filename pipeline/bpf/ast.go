@@ -110,6 +110,7 @@ type load struct {
 type calc struct {
 	op   string
 	l, r arith
+	sign bool // the minus before a number: l is 0
 }
 
 func (p proto) prefix() string {
@@ -197,4 +198,10 @@ func (n *relation) String() string { return n.l.String() + " " + n.op + " " + n.
 func (a constant) String() string { return fmt.Sprint(uint32(a)) }
 func (length) String() string     { return "len" }
 func (a *load) String() string    { return fmt.Sprintf("%s[%s:%d]", protos[a.p].name, a.at, a.size) }
-func (a *calc) String() string    { return "(" + a.l.String() + " " + a.op + " " + a.r.String() + ")" }
+
+func (a *calc) String() string {
+	if a.sign {
+		return "(-" + a.r.String() + ")"
+	}
+	return "(" + a.l.String() + " " + a.op + " " + a.r.String() + ")"
+}

@@ -501,6 +501,9 @@ func (g *generator) relation(n *relation) *cond {
 func (g *generator) needs(a arith) *cond {
 	switch a := a.(type) {
 	case *calc:
+		if a.sign {
+			return g.needs(a.r)
+		}
 		return g.needs(a.l) // libpcap forgets about the right one
 	case *load:
 		c := g.needs(a.at)

@@ -206,7 +206,7 @@ func (p *parser) arith(level int) arith {
 				panic(&Error{p.expr, at.pos, "shift by more than 31 bits"})
 			}
 		}
-		l = &calc{op, l, r}
+		l = &calc{op: op, l: l, r: r}
 	}
 }
 
@@ -216,7 +216,7 @@ func (p *parser) factor() arith {
 	t := p.tok()
 	switch {
 	case p.op("-") != "":
-		return &calc{"-", constant(0), p.factor()}
+		return &calc{op: "-", l: constant(0), r: p.factor(), sign: true}
 	case p.op("(") != "":
 		a := p.arith(0)
 		p.want(")")

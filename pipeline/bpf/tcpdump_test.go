@@ -29,7 +29,7 @@ var expressions = []string{
 	"ip[6:2] & 0x1fff != 0", "ip[8] < 64", "ip[2:2] > 576", "ip[0] & 0xf = 5", "ip6[6] = 6", "ip6[40] = 0", "udp[4:2] > 20", "icmp[icmptype] = icmp-echo",
 	"icmp6[icmp6type] = icmp6-neighborsolicit", "arp[6:2] = 1", "tcp[((tcp[12] & 0xf0) >> 2):4] = 0x47455420", "ip[2:2] - ((ip[0]&0xf)<<2) - ((tcp[12]&0xf0)>>2) != 0",
 	"ip[0] + ip[1] = 0x45", "ip[9] * 2 = 12", "ip[8] / 2 >= 32", "ip[ip[0] & 1] != 0", "1 + 2 = 3", "1 > 2", "ip[2:2] / ip[1] = 0",
-	"tcp[1000] = 0 or ip", "not tcp[1000] = 0", "-1 > 5", "0x10 = 020", "ip[8] << 1 > 0x80", "ip[8] ^ 64 = 0", "2 < ip[8]", "tcp[0] = tcp[1]",
+	"tcp[1000] = 0 or ip", "not tcp[1000] = 0", "-1 > 5", "(-icmp[0]) < len", "udp[4] <= -ip6[13:2]", "not (-icmp[0]) < len", "len > - -tcp[0]", "-(ip[0] + icmp6[0]) != 0", "0x10 = 020", "ip[8] << 1 > 0x80", "ip[8] ^ 64 = 0", "2 < ip[8]", "tcp[0] = tcp[1]",
 	"ip protochain 6", "ip6 protochain 6", "protochain \\tcp", "protochain 17", "ip6 protochain 44", "ip6 protochain 59", "ip protochain 51", "not ip protochain 6",
 	"clnp", "esis", "isis", "llc", "llc i", "llc s", "llc u", "llc rr", "llc ui", "llc xid", "llc and not llc u", "not llc",
 	"inbound", "outbound", "not inbound", "inbound and tcp", "ifindex 2", "ifindex 0 and outbound",

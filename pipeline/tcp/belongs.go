@@ -18,7 +18,7 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		if h.syn && h.isn == s.Seq || h.ready && !c.Done() && h.before(s.Seq+1) {
 			return false // retransmitted, or captured behind what followed it
 		}
-		if c.Done() || h.fin >= 0 && !p.seen { // of one side alone, its own end is all there is to see
+		if c.ended() || h.fin >= 0 && !p.seen { // of one side alone, its own end is all there is to see
 			return true
 		}
 		if h.off == 0 && p.off == 0 && h.q.len() == 0 && p.q.len() == 0 {
@@ -29,7 +29,7 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		return false
 	}
 	if s.Flags&(decap.SYN|decap.ACK) == decap.SYN|decap.ACK && !(h.syn && h.isn == s.Seq) &&
-		(c.Done() || h.seen && !p.seen && !h.before(s.Seq+1)) {
+		(c.ended() || h.seen && !p.seen && !h.before(s.Seq+1)) {
 		return true // a reordered or one-sided handshake of the next connection
 	}
 	if len(s.Payload()) > 0 && s.Flags&(decap.SYN|decap.RST) == 0 && c.pastEnd(s, h, p) {
@@ -47,6 +47,11 @@ func (c *Conn) Reuses(s *decap.Segment, side int) bool {
 		}
 	}
 	return false
+}
+
+// ended reports whether both sides were seen to end, perhaps behind holes that are waited for.
+func (c *Conn) ended() bool {
+	return c.Done() || c.Halves[0].fin >= 0 && c.Halves[1].fin >= 0
 }
 
 // Foreign reports whether s, sent by side, has numbers that an open connection like c does
@@ -97,7 +102,7 @@ func farFrom(a, b uint32) bool { return apart(a, b) > maxWindow }
 // pastEnd reports whether data that h sends after both sides have ended is none of this
 // connection's: it is numbered, or acknowledges, as nothing that was said.
 func (c *Conn) pastEnd(s *decap.Segment, h, p *Half) bool {
-	if !c.Done() && !(h.closed && !p.seen) {
+	if !c.ended() && !(h.closed && !p.seen) {
 		return false
 	}
 	if d := diff(s.Seq, h.next); d < -h.off-maxWindow || d > maxWindow {
@@ -131,4 +136,87 @@ func (c *Conn) Reborn(from *Conn, s *decap.Segment, side int) bool {
 	c.Halves[1-from.reuseSide].fin = -1
 	c.started = true
 	return true
+}
+
+// A Bond says what a packet with numbers that fit a connection is to it, which was not seen
+// before where the packet was.
+type Bond uint8
+
+// Bonds.
+const (
+	Loose Bond = iota // nothing tells
+	Near              // a copy of a packet just before, or the connection has changed its way
+	Again             // a copy of a packet long before, or of one that is missing: another tap
+	Apart             // of another connection with the same numbers
+)
+
+// nearIDs is how far the identifications of IPv4 are from one packet of a sender to the next
+// one of the same connection, at most.
+const nearIDs = 256
+
+// Bond tells what s, sent by side, is to c by what the numbers of TCP do not hold: TCP
+// timestamps, or without them the identification of IPv4.
+func (c *Conn) Bond(s *decap.Segment, side int) Bond {
+	x := &c.Halves[side]
+	n := int64(len(s.Payload())) + int64(s.Missing)
+	if sum, ok := sumOf(s, n); ok && x.recentlySeen(sum) != nil {
+		return Near
+	}
+	if s.Flags&decap.SYN != 0 {
+		return x.bondOfSYN(s, n)
+	}
+	ahead := n == 0 || diff(s.Seq, x.next) >= 0
+	switch {
+	case s.Info&decap.HasTS != 0 && x.prints.stamped != 0:
+		d := int32(s.TSVal - x.prints.stamp)
+		switch {
+		case far(s.TSVal, x.prints.stamp):
+			return Apart
+		case d > 0 || d == 0 && ahead:
+			return Near
+		}
+		return Again
+	case s.Info&(decap.HasTS|decap.NoIPID) == 0 && x.prints.marked && x.prints.stamped == 0:
+		switch d := int16(s.IPID - x.prints.id); {
+		case 0 < d && d <= nearIDs:
+			return Near
+		case -4*nearIDs < d && d <= 0:
+			return Again
+		}
+		return Apart
+	}
+	return Loose
+}
+
+// bondOfSYN is Bond of a SYN: one that is sent again goes the way of the first.
+func (h *Half) bondOfSYN(s *decap.Segment, n int64) Bond {
+	one, ok := printOf(s, n)
+	if !ok {
+		return Loose
+	}
+	for _, o := range h.prints.all() {
+		if o.seq == one.seq && o.length == one.length && o.stamped == one.stamped {
+			if o.mark == one.mark {
+				return Again
+			}
+			return Apart
+		}
+	}
+	return Loose
+}
+
+// Repeats reports whether s, sent by side, is a SYN, or all of its payload was delivered
+// before and is the same as far as the history has it.
+func (c *Conn) Repeats(h *History, s *decap.Segment, side int) bool {
+	x := &c.Halves[side]
+	off := c.Offset(side, s.Seq)
+	if s.Flags&decap.SYN != 0 {
+		return true
+	}
+	b := s.Payload()
+	if len(b) == 0 || off < 0 || off+int64(len(b)) > x.off {
+		return false
+	}
+	_, differ, _, _ := h.compare(x.hist, off, b)
+	return differ == 0
 }

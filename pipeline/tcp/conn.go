@@ -249,25 +249,42 @@ func (c *Conn) Segment(e *Env, s *decap.Segment, side int, at packet.Pos, h Hand
 // takes sequence numbers has another timestamp when it is sent again; of pure
 // acknowledgements that cannot be told.
 func (c *Conn) isCopy(x *Half, s *decap.Segment, n int64) bool {
-	if s.Info&decap.NoIPID != 0 && (s.Info&decap.HasTS == 0 || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0) {
+	sum, ok := sumOf(s, n)
+	if !ok {
 		return false
+	}
+	if r := x.recentlySeen(sum); r != nil {
+		x.CopyDelay = 0
+		if s.TimeNS != exchange.NoTime && r.time != exchange.NoTime {
+			x.CopyDelay = s.TimeNS - r.time
+		}
+		return true
+	}
+	x.recent[x.slot%recentPackets] = mark{sum, s.TimeNS}
+	x.slot++
+	return false
+}
+
+// sumOf returns a sum of the numbers of s, which takes n bytes of the stream, that only a
+// copy has too. It is not ok where they do not tell a copy from what is sent again.
+func sumOf(s *decap.Segment, n int64) (sum uint64, ok bool) {
+	if s.Info&decap.NoIPID != 0 && (s.Info&decap.HasTS == 0 || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0) {
+		return 0, false
 	}
 	const m = 0x9e3779b97f4a7c15
 	h := (uint64(s.Seq)<<32 | uint64(s.Ack)) * m
 	h = (h ^ h>>29 ^ uint64(s.IPID)<<32 ^ uint64(s.Flags)<<48 ^ uint64(n)) * m
-	h = (h^h>>31^uint64(s.TSVal))*m | 1
-	for i := range x.recent {
-		if r := &x.recent[i]; r.sum == h {
-			x.CopyDelay = 0
-			if s.TimeNS != exchange.NoTime && r.time != exchange.NoTime {
-				x.CopyDelay = s.TimeNS - r.time
-			}
-			return true
+	return (h^h>>31^uint64(s.TSVal))*m | 1, true
+}
+
+// recentlySeen returns the mark of one of the newest packets with that sum, nil for none.
+func (h *Half) recentlySeen(sum uint64) *mark {
+	for i := range h.recent {
+		if r := &h.recent[i]; r.sum == sum {
+			return r
 		}
 	}
-	x.recent[x.slot%recentPackets] = mark{h, s.TimeNS}
-	x.slot++
-	return false
+	return nil
 }
 
 // takeACK notes what the peer's half p has had acknowledged.

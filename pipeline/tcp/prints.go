@@ -27,6 +27,10 @@ const (
 type prints struct {
 	stamp   uint32 // newest timestamp
 	stamped int64  // clock+1 when it came; 0 for none
+	id      uint16 // newest identification of IPv4
+	marked  bool   // there is one
+	echo    uint32 // timestamp of the other side that the first packet echoes
+	echoed  int64  // clock+1 when it came; 0 for none
 	list    [firstPrints + sampledPrints]print
 	n       uint8
 	// highest is that of the sampled ones which scatters highest, when there are all.
@@ -39,21 +43,36 @@ func (p *prints) all() []print { return p.list[:p.n] }
 // scatter gives the sequence numbers an order that has nothing to do with time.
 func scatter(seq uint32) uint32 { return seq * 0x9e3779b1 >> 1 }
 
-// leave notes s, which takes n bytes of sequence numbers.
-func (p *prints) leave(s *decap.Segment, n int64) {
-	if s.Info&decap.HasTS != 0 {
-		p.stamp, p.stamped = s.TSVal, s.Clock+1
-	}
-	if int(p.n) == len(p.list) && scatter(s.Seq) >= p.limit || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0 {
-		return
-	}
-	one := print{seq: s.Seq, length: uint32(n)}
+// printOf returns the print of s, which takes n bytes of sequence numbers, if it has one.
+func printOf(s *decap.Segment, n int64) (one print, ok bool) {
+	one = print{seq: s.Seq, length: uint32(n)}
 	switch {
 	case s.Info&decap.HasTS != 0:
 		one.mark, one.stamped = s.TSVal, true
 	case s.Info&decap.NoIPID == 0:
 		one.mark = uint32(s.IPID)
 	default:
+		return one, false
+	}
+	return one, true
+}
+
+// leave notes s, which takes n bytes of sequence numbers.
+func (p *prints) leave(s *decap.Segment, n int64) {
+	if s.Info&decap.HasTS != 0 {
+		p.stamp, p.stamped = s.TSVal, s.Clock+1
+		if p.echoed == 0 && s.Flags&decap.ACK != 0 && s.TSEcr() != 0 {
+			p.echo, p.echoed = s.TSEcr(), s.Clock+1
+		}
+	}
+	if s.Info&decap.NoIPID == 0 {
+		p.id, p.marked = s.IPID, true
+	}
+	if int(p.n) == len(p.list) && scatter(s.Seq) >= p.limit || n == 0 && s.Flags&(decap.SYN|decap.FIN) == 0 {
+		return
+	}
+	one, ok := printOf(s, n)
+	if !ok {
 		return
 	}
 	if int(p.n) < len(p.list) {
@@ -70,6 +89,17 @@ func (p *prints) leave(s *decap.Segment, n int64) {
 			}
 		}
 	}
+}
+
+// Disown forgets what h has seen, which was none of its connection's, if no data came. It
+// reports whether it did.
+func (h *Half) Disown() bool {
+	if h.off > 0 || h.q.len() > 0 {
+		return false
+	}
+	h.prints, h.recent = prints{}, [recentPackets]mark{}
+	h.seen, h.syn, h.ready, h.next, h.isn, h.acked, h.fin = false, false, false, 0, 0, 0, -1
+	return true
 }
 
 // Differ reports whether c and d hold different bytes where a stream of c ends.
@@ -172,10 +202,17 @@ func (p *prints) otherClock(q *prints) bool {
 }
 
 // Echoes reports whether s, sent by side, may answer what the other side of c was seen to
-// send: it echoes no other clock.
+// send, or be what that has answered: neither echoes a clock that is not the other's.
 func (c *Conn) Echoes(s *decap.Segment, side int) bool {
+	const long = 600e9 // a clock may count so far in the meantime
 	p := &c.Halves[1-side].prints
-	return s.Info&decap.HasTS == 0 || s.Flags&decap.ACK == 0 || p.stamped == 0 || !far(p.stamp, s.TSEcr())
+	switch {
+	case s.Info&decap.HasTS == 0:
+		return true
+	case p.echoed != 0 && s.Clock+1-p.echoed < long && far(p.echo, s.TSVal):
+		return false
+	}
+	return s.Flags&decap.ACK == 0 || p.stamped == 0 || s.TSEcr() == 0 || !far(p.stamp, s.TSEcr())
 }
 
 func (c *Conn) comparePrints(d *Conn) (common, differ bool) {

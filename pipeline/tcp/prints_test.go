@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"recap/pipeline/decap"
+	"recap/reader/packet"
 )
 
 // stamped is a segment with a timestamp and the one it echoes.
@@ -71,3 +72,55 @@ func TestClocks(t *testing.T) {
 		})
 	}
 }
+
+// TestBond: a packet with numbers that fit, from a place where the connection was not seen.
+func TestBond(t *testing.T) {
+	const ack = decap.ACK
+	for _, tt := range []struct {
+		name        string
+		first, then *decap.Segment
+		want        Bond
+	}{
+		{"a copy just behind", stamped(1000, 50, 0, 1), stamped(1000, 50, 0, 1), Near},
+		{"the next packet, in the same tick", stamped(1000, 50, 0, 1), stamped(1012, 50, 0, 1), Near},
+		{"sent again, later", stamped(1000, 50, 0, 1), stamped(1000, 250, 0, 1), Near},
+		{"one sent long before", stamped(1000, 50, 0, 1), stamped(988, 20, 0, 1), Again},
+		{"another clock", stamped(1000, 50, 0, 1), stamped(1012, 1<<30, 0, 1), Apart},
+		{"the next identification", identified(1000, 50, ack), identified(1012, 51, ack), Near},
+		{"across the wrap of identifications", identified(1000, 0xffff, ack), identified(1012, 1, ack), Near},
+		{"an identification before", identified(1000, 50, ack), identified(988, 49, ack), Again},
+		{"an identification far away", identified(1000, 50, ack), identified(1012, 9000, ack), Apart},
+		{"a SYN seen before", identified(1000, 50, decap.SYN), identified(1000, 51, decap.SYN), Apart},
+		{"nothing that tells", bare(1000), bare(1012), Loose},
+		{"timestamps only now", bare(1000), stamped(1012, 50, 0, 1), Loose},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var c Conn
+			c.Segment(&Env{Hist: &History{}, MaxSpan: 1 << 20}, tt.first, 0, packet.Pos{}, nobody{})
+			if got := c.Bond(tt.then, 0); got != tt.want {
+				t.Errorf("Bond is %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// identified is a segment of 12 bytes with an identification, and no timestamp.
+func identified(seq uint32, id uint16, flags decap.Flags) *decap.Segment {
+	return &decap.Segment{TCP: make([]byte, 32), HeaderLen: 20, Seq: seq, Flags: flags, IPID: id}
+}
+
+// bare is one with neither.
+func bare(seq uint32) *decap.Segment {
+	s := identified(seq, 0, decap.ACK)
+	s.Info = decap.NoIPID
+	return s
+}
+
+// nobody is a Handler that takes no notice.
+type nobody struct{}
+
+func (nobody) Data(int, packet.Pos, []byte)       {}
+func (nobody) Gap(int, packet.Pos, int64, string) {}
+func (nobody) Missing(int) bool                   { return false }
+func (nobody) Conflict(int, int64) bool           { return false }
+func (nobody) Close(int, packet.Pos)              {}

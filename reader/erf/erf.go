@@ -198,9 +198,18 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 	p.Data, p.Length, p.Link = data, uint32(wire), dataLink(k.link, data)
 	p.TimeNS = nanoseconds(binary.LittleEndian.Uint64(b))
 	p.Interface = l.port(b[9]&3|b[9]>>4&4, p.Link)
+	if n := binary.BigEndian.Uint16(b[12:]); n > 0 && countsLosses(b[8]&0x7f) {
+		p.Dropped = uint32(n)
+		i := &l.in.Interfaces[p.Interface]
+		i.Drops = max(i.Drops, 0) + int64(n)
+	}
 	p.BigEndian = true
 	return true
 }
+
+// countsLosses reports whether records of the type say how many packets were lost
+// since the one before; others have a color or a hash there.
+func countsLosses(typ byte) bool { return typ < 10 || typ == 22 || typ == 23 }
 
 // nanoseconds converts a time; see the comment of the package.
 func nanoseconds(t uint64) int64 {

@@ -193,3 +193,18 @@ func FuzzERF(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte, slab uint16) { sourcetest.Fuzz(t, erf.Format, file, slab) })
 }
+
+// Losses stand where records of other types have a color.
+func TestLosses(t *testing.T) {
+	for _, tt := range []struct {
+		typ   byte
+		drops int64
+	}{{2, 513}, {16, -1}} {
+		file := build(t, `10.0.0.1:1 > 10.0.0.2:2 "a"`, tt.typ, 0)
+		binary.BigEndian.PutUint16(file[12:], 513)
+		res := sourcetest.Read(erf.Format, bytes.NewReader(file), sourcetest.Options{})
+		if len(res.Packets) != 1 || int64(res.Packets[0].Dropped) != max(tt.drops, 0) || res.Input.Interfaces[0].Drops != tt.drops {
+			t.Errorf("type %d: %d packets, the first after %d drops, %d in all; want 1 and %d", tt.typ, len(res.Packets), res.Packets[0].Dropped, res.Input.Interfaces[0].Drops, tt.drops)
+		}
+	}
+}

@@ -52,6 +52,7 @@ type Packet struct {
 	RawTicks  uint64   // timestamp as stored, where TimeNS is NoTime
 	Number    int64    // place in the capture from 1; in a merged capture, place in the merged order
 	FileIndex int32    // which input, index into [Source.Inputs]
+	Dropped   uint32   // packets that the capture says were dropped since the one before
 	FileNum   int64    // place in its own file, from 1
 	Offset    int64    // byte offset of the packet's record in its (decompressed) file
 	Length    uint32   // length on the wire; may be more than len(Data), less only in damaged captures
@@ -196,7 +197,8 @@ type Interface struct {
 	Resolution string `json:"resolution,omitempty"`
 	OffsetSec  int64  `json:"offset_seconds,omitempty"`
 	Packets    int64  `json:"packets"`
-	// Drops as the capture itself reports them (pcapng ISB); -1 where it does not.
+	// Drops, by the interface and by the operating system, as the capture itself
+	// reports them (pcapng statistics and packets, snoop, ERF); -1 where it does not.
 	Received int64 `json:"received"`
 	Drops    int64 `json:"drops"`
 }

@@ -125,6 +125,8 @@ func TestHeaderOddities(t *testing.T) {
 		{"version 2.3, lengths perhaps swapped", put(put(one(t), 4, 3<<16|2), 32, 100), 1, 1, 0, "odd_version=1"},
 		{"time zone", put(one(t), 8, 3600), 1, 1, 0, "thiszone_set=1"},
 		{"captured more than there was", put(one(t), 36, 1), 1, 1, 0, "caplen_exceeds_len=1"},
+		{"a fraction of a second, less a microsecond", put(one(t), 28, 999_999), 1, 1, 0, ""},
+		{"a fraction of a whole second", put(one(t), 28, 1_000_000), 1, 1, 0, "odd_fraction=1"},
 		{"IXIA", ixia(one(t)), 1, 1, 0, ""},
 		{"AIX, Ethernet", put(put(one(t), 4, 2<<16|2), 20, 6), 1, 1, 0, "odd_version=1"},
 		{"AIX, loopback", put(put(one(t), 4, 2<<16|2), 20, 24), 1, 0, 0, "odd_version=1"},
@@ -149,6 +151,20 @@ func TestHeaderOddities(t *testing.T) {
 
 // TestVariants reads what editcap writes of each kind. The frames begin with zero
 // bytes too, as those of a loopback interface do.
+func TestByteOrderOfPackets(t *testing.T) {
+	for _, big := range []bool{false, true} {
+		var opts []pcaptest.Option
+		if big {
+			opts = append(opts, pcaptest.BigEndian())
+		}
+		for _, p := range read(pcaptest.Build(t, talk, opts...)).Packets {
+			if p.BigEndian != big {
+				t.Errorf("packet %d: big-endian is %t in a file where it is %t", p.Number, p.BigEndian, big)
+			}
+		}
+	}
+}
+
 func TestVariants(t *testing.T) {
 	for _, mac := range []string{"", " mac=00:00:00:00:00:00>00:00:00:00:00:00"} {
 		file := pcaptest.Build(t, strings.ReplaceAll(talk, "\n\t10.", "\n\tdefault"+mac+"\n\t10."), pcaptest.Nano())
@@ -324,4 +340,18 @@ func FuzzPcap(f *testing.F) {
 		got := sourcetest.Read(pcap.Format, iotest.OneByteReader(bytes.NewReader(file)), sourcetest.Options{Slab: int(slab), Eager: true, Limits: lim})
 		sourcetest.Equal(t, "one byte a read", got, want)
 	})
+}
+
+// A clock that is set between the first two packets does not make the file one of
+// another variant; the first bytes of these packets may be an interface index.
+func TestClockSetAfterTheFirstPacket(t *testing.T) {
+	for _, first := range []string{"0", "100", "4000000000"} {
+		file := pcaptest.Build(t, `10.0.0.1:1 > 10.0.0.2:2 at=`+first+` "a"
+			10.0.0.2:2 > 10.0.0.1:1 at=1700000000 "b"
+			10.0.0.1:1 > 10.0.0.2:2 at=`+first+` "c"`)
+		res := sourcetest.Read(pcap.Format, bytes.NewReader(file), sourcetest.Options{})
+		if len(res.Packets) != 3 || res.Input.Format != "pcap" || res.Input.DamageCount > 0 {
+			t.Errorf("first packet at %s s: %d packets as %s, %d places damaged; want 3 packets of pcap", first, len(res.Packets), res.Input.Format, res.Input.DamageCount)
+		}
+	}
 }

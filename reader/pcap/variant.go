@@ -50,7 +50,7 @@ func (p *parser) choose(w *format.Window) (need int) {
 			p.v = own
 			return need
 		}
-		if fits {
+		if fits || v == own && p.leadsFar(b) {
 			p.in.Format, p.st = v.name, atRecord
 			return 0
 		}
@@ -80,4 +80,17 @@ func (p *parser) leads(b []byte, eof bool) (ok bool, need int) {
 	}
 	n := p.header(b[end:])
 	return n == record{} || p.plausible(n) && dist(n.sec, r.sec) <= near, 0
+}
+
+// leadsFar reports whether the first record is followed by one that has nothing odd,
+// whatever its time: the clock may have been set between them. Read at a wrong place,
+// the seconds of a record stand where its fraction or its length is looked for.
+func (p *parser) leadsFar(b []byte) bool {
+	r := p.header(b)
+	end := p.v.header + int(r.caplen)
+	if !p.plausible(r) || len(b) < end+16 {
+		return false
+	}
+	n := p.header(b[end:])
+	return p.plausible(n) && n.caplen > 0
 }

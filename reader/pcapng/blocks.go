@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -125,6 +126,15 @@ type iface struct {
 	global int32  // index into Input.Interfaces
 	link   packet.LinkType
 	fcs    uint8
+
+	// Dropped packets as the last statistics have them, and as packets say.
+	ifDrops, osDrops, saidDrops uint64
+}
+
+// drops is how many packets were dropped. What packets say is part of what the
+// statistics say where there are both.
+func (f *iface) drops() int64 {
+	return int64(min(max(f.ifDrops+f.osDrops, f.saidDrops), 1<<63-1))
 }
 
 func (p *parser) interfaceBlock(body []byte) {
@@ -294,8 +304,13 @@ func (p *parser) packetBlock(w *format.Window, typ uint32, body []byte, size int
 	if caplen > f.snap {
 		p.snapLies++
 	}
+	if typ == blockPacket {
+		if n := p.u16(body[2:]); n != 0xffff { // which says that it is not known
+			p.drop(&q, f, uint64(n))
+		}
+	}
 	if typ != blockSimple && len(options) >= 4 {
-		p.packetOptions(&q, options)
+		p.packetOptions(&q, f, options)
 	}
 	w.Batch.Packets = append(w.Batch.Packets, q)
 	w.Use(size - lost)
@@ -303,7 +318,7 @@ func (p *parser) packetBlock(w *format.Window, typ uint32, body []byte, size int
 }
 
 // packetOptions reads the options of a packet block.
-func (p *parser) packetOptions(q *packet.Packet, b []byte) {
+func (p *parser) packetOptions(q *packet.Packet, f *iface, b []byte) {
 	p.options(b, func(code uint16, v []byte) {
 		switch code {
 		case optComment:
@@ -316,8 +331,24 @@ func (p *parser) packetOptions(q *packet.Packet, b []byte) {
 				return
 			}
 			p.in.AddAnomaly("bad_option")
+		case 4: // packets dropped since the one before, by the interface and the system
+			if len(v) == 8 {
+				p.drop(q, f, p.u64(v))
+				return
+			}
+			p.in.AddAnomaly("bad_option")
 		}
 	})
+}
+
+// drop notes that n packets were dropped in front of q.
+func (p *parser) drop(q *packet.Packet, f *iface, n uint64) {
+	if n == 0 {
+		return
+	}
+	q.Dropped = uint32(min(n, math.MaxUint32))
+	f.saidDrops += min(n, math.MaxUint64-f.saidDrops)
+	p.in.Interfaces[f.global].Drops = f.drops()
 }
 
 // names reads a name resolution block (section 4.5).
@@ -380,26 +411,32 @@ func (p *parser) stats(body []byte) {
 		p.in.AddAnomaly("undefined_interface")
 		return
 	}
-	g := p.ifaces[id].global
+	f := &p.ifaces[id]
+	g := f.global
 	shared := p.in.Interfaces[g].Link == undefinedLinkType
 	p.options(body[12:], func(code uint16, v []byte) {
 		if code == optComment {
 			p.comment(v)
 			return
 		}
-		if code != 4 && code != 5 || shared {
+		if code != 4 && code != 5 && code != 7 || shared {
 			return
 		}
 		if len(v) != 8 {
 			p.in.AddAnomaly("bad_option")
 			return
 		}
-		n := int64(min(p.u64(v), 1<<63-1))
-		if code == 4 {
-			p.in.Interfaces[g].Received = n
-		} else {
-			p.in.Interfaces[g].Drops = n
+		n := min(p.u64(v), 1<<62)
+		switch code {
+		case 4:
+			p.in.Interfaces[g].Received = int64(n)
+			return
+		case 5:
+			f.ifDrops = n
+		case 7:
+			f.osDrops = n
 		}
+		p.in.Interfaces[g].Drops = f.drops()
 	})
 }
 

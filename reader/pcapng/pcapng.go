@@ -272,7 +272,7 @@ func (p *parser) enhancedRun(w *format.Window) (need int) {
 			p.snapLies++
 		}
 		if rest := 28 + (caplen+3)&^3; rest+8 <= total {
-			p.packetOptions(q, b[rest:total-4])
+			p.packetOptions(q, f, b[rest:total-4])
 		}
 		pos += int(total)
 	}

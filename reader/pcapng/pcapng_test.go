@@ -83,6 +83,13 @@ func counts(m map[string]int64) string {
 	return strings.Join(s, " ")
 }
 
+func TestSnapLies(t *testing.T) {
+	res := read(slices.Concat(pcaptest.NGSection(le), pcaptest.NGInterface(le, 1, 3), pkt("abc"), pkt("abcd"), pkt("abcde")))
+	if got := counts(res.Input.Anomalies); len(res.Packets) != 3 || got != "snaplen_lie=2" {
+		t.Errorf("%d packets, anomalies %q; want 3, two of them longer than the snap length", len(res.Packets), got)
+	}
+}
+
 func TestEveryBlock(t *testing.T) {
 	res := read(rich(t))
 	in := res.Input
@@ -90,7 +97,7 @@ func TestEveryBlock(t *testing.T) {
 		t.Errorf("%d sections, %q, %q, %q", in.Sections, in.Hardware, in.OS, in.Application)
 	}
 	want := packet.Interface{Name: "tap0", Description: "first tap", Hardware: "card", OS: "IOS", Filter: "port 80", Link: 101,
-		SnapLen: 100, Section: 1, Resolution: "2^-20", OffsetSec: 1000, Packets: 2, Received: 50, Drops: 7}
+		SnapLen: 100, Section: 1, Resolution: "2^-20", OffsetSec: 1000, Packets: 2, Received: 50, Drops: 9} // the obsolete block tells of more drops than the statistics
 	if got := in.Interfaces[len(in.Interfaces)-1]; got != want {
 		t.Errorf("interface %+v, want %+v", got, want)
 	}
@@ -240,6 +247,8 @@ func TestDamage(t *testing.T) {
 			"block length 0; 28 bytes were skipped", ""},
 		{"zero bytes", make([]byte, 100), "aaa ccc", 100, "zero bytes where a block should be; 100 bytes were skipped", ""},
 		{"unpadded block", oddBlock("bbb"), "aaa bbb ccc", 0, "", "odd_block_length=1"},
+		{"lengths that leave the padding out", with(with(pkt("bbb"), -4, 35), 4, 35), "aaa bbb ccc", 0, "", "odd_block_length=1"},
+		{"captured more than there was", pcaptest.NGPacket(le, 0, 1, 2, []byte("bbb")), "aaa bbb ccc", 0, "", "caplen_exceeds_len=1"},
 		{"interface not described", pcaptest.NGPacket(le, 7, 1, 3, []byte("bbb")), "aaa bbb ccc", 0,
 			"interface 7 is not described in its section", "undefined_interface=1"},
 		{"option beyond its block", pcaptest.NGPacket(le, 0, 1, 3, []byte("bbb"), []byte{1, 0, 99, 0}), "aaa bbb ccc", 0, "", "bad_option=1"},
@@ -352,4 +361,40 @@ func FuzzPcapng(f *testing.F) {
 		got := sourcetest.Read(pcapng.Format, iotest.OneByteReader(bytes.NewReader(file)), sourcetest.Options{Slab: int(slab), Eager: true, Limits: lim})
 		sourcetest.Equal(t, "one byte a read", got, want)
 	})
+}
+
+func TestDrops(t *testing.T) {
+	number := func(code int, n uint64) []byte { return pcaptest.NGOption(le, uint16(code), le.AppendUint64(nil, n)) }
+	stats := func(options ...[]byte) []byte {
+		return pcaptest.NGBlock(le, 5, append(make([]byte, 12), slices.Concat(options...)...))
+	}
+	told := func(text string, n uint64) []byte {
+		return pcaptest.NGPacket(le, 0, 1, uint32(len(text)), []byte(text), number(4, n))
+	}
+	for _, tt := range []struct {
+		name   string
+		blocks []byte
+		drops  int64
+		before string // what each packet says was dropped before it
+	}{
+		{"nothing said", pkt("a"), -1, "[0]"},
+		{"none", slices.Concat(pkt("a"), stats(number(5, 0))), 0, "[0]"},
+		{"by the interface and by the system", slices.Concat(pkt("a"), stats(number(5, 7), number(7, 3))), 10, "[0]"},
+		{"by the system alone", slices.Concat(pkt("a"), stats(number(7, 3))), 3, "[0]"},
+		{"statistics that go on", slices.Concat(stats(number(5, 1)), pkt("a"), stats(number(5, 7))), 7, "[0]"},
+		{"told by packets", slices.Concat(pkt("a"), told("b", 2), pkt("c"), told("d", 3)), 5, "[0 2 0 3]"},
+		{"told by both", slices.Concat(told("b", 2), stats(number(5, 7))), 7, "[2]"},
+		{"more than can be", slices.Concat(told("b", 1<<63), told("c", 1<<63)), 1<<63 - 1, "[4294967295 4294967295]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := read(slices.Concat(pcaptest.NGSection(le), pcaptest.NGInterface(le, 1, 0), tt.blocks))
+			var before []uint32
+			for _, p := range res.Packets {
+				before = append(before, p.Dropped)
+			}
+			if got := res.Input.Interfaces[0].Drops; got != tt.drops || fmt.Sprint(before) != tt.before {
+				t.Errorf("%d drops, %v; want %d, %s", got, before, tt.drops, tt.before)
+			}
+		})
+	}
 }

@@ -89,6 +89,20 @@ func (n *Writer) Interface(i *packet.Interface) (int, error) {
 	return len(n.offsets) - 1, n.err
 }
 
+// Secrets writes a TLS key log, which is for the packets behind it (section 4.7).
+func (n *Writer) Secrets(text []byte) error {
+	if len(text) > math.MaxUint32-1<<18 {
+		return ErrTooLarge
+	}
+	n.begin(blockSecrets)
+	n.u32(secretsTLS)
+	n.u32(uint32(len(text)))
+	n.buf = append(n.buf, text...)
+	n.pad()
+	n.end()
+	return n.err
+}
+
 // Packet writes p as a packet of the interface of that number; a comment that is
 // not empty goes with it. The format has no way to say that a time is unknown:
 // packets without one get the last time that it can hold, which reads back as

@@ -175,6 +175,7 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 		return false
 	}
 	if drops > l.drops {
+		p.Dropped = drops - l.drops
 		l.drops = drops
 		l.in.Interfaces[0].Drops = int64(drops)
 	}
