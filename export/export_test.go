@@ -209,11 +209,13 @@ func TestManifest(t *testing.T) {
 	}
 	ledger := &exchange.Ledger{PacketsRead: 3, Packets: map[string]int64{"udp": 2}}
 	var tally export.Tally
-	tally.Write(&exchange.Batch{Pairs: sinktest.Tricky(), Flows: sinktest.TrickyFlows()})
+	cut := &exchange.StreamMessage{}
+	cut.Anomalies.Add(exchange.AnomalyLostSegment)
+	tally.Write(&exchange.Batch{Pairs: sinktest.Tricky(), Flows: sinktest.TrickyFlows(), Messages: []*exchange.StreamMessage{cut, cut}})
 	tally.Close()
 	m := &export.Manifest{
 		Tool: export.Tool{Name: "recap", Version: "1"}, Options: map[string]any{"z": 1, "a": []string{"<b>"}},
-		Inputs: []export.ManifestInput{export.InputOf(in)}, Ledger: export.LedgerOf(ledger), Pairs: tally.ManifestPairs, Flows: tally.Flows, Anomalies: tally.Anomalies,
+		Inputs: []export.ManifestInput{export.InputOf(in)}, Ledger: export.LedgerOf(ledger), Pairs: tally.ManifestPairs, Flows: tally.Flows, Messages: tally.Messages, Anomalies: tally.Anomalies,
 	}
 	text, err := m.Encode()
 	if err != nil {
@@ -225,7 +227,7 @@ func TestManifest(t *testing.T) {
 	for _, want := range []string{
 		`"format": "recap-manifest/1"`, `"balanced": false`, `"first_time": "2023-11-14T22:13:20.000000001Z"`, `"last_time": null`,
 		`"packets_read": 3`, `"offset": 40`, `"offset": null`, `"cause": "cut"`, `"secret_blocks": 1`, `"<b>"`, `"cut": []`,
-		`"request_only": 2`, `"escaped_bytes": 4`, `"flows": 3`,
+		`"request_only": 2`, `"escaped_bytes": 4`, `"flows": 3`, `"messages": 2`, `"lost_segment": 6`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s is missing in\n%s", want, text)

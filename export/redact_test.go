@@ -222,3 +222,83 @@ func TestRedactorMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestRedactedHead(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		level      export.Redaction
+		head, want string
+	}{
+		{"nothing to hide", export.RedactHeaders, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"a field that goes on in the next line", export.RedactHeaders, "GET / HTTP/1.1\r\nCookie: a=1;\r\n b=2\r\nHost: x\r\n\r\n",
+			"GET / HTTP/1.1\r\nCookie: redacted\r\n redacted\r\nHost: x\r\n\r\n"},
+		{"a harmless one that goes on", export.RedactHeaders, "GET / HTTP/1.1\r\nCookie: a\r\nVia: 1.1 a,\r\n\t1.1 b\r\n\r\n",
+			"GET / HTTP/1.1\r\nCookie: redacted\r\nVia: 1.1 a,\r\n\t1.1 b\r\n\r\n"},
+		{"a line without a colon", export.RedactStrict, "GET / HTTP/1.1\r\nsecret\r\n\r\n", "GET / HTTP/1.1\r\nredacted\r\n\r\n"},
+		{"a field that strict does not know", export.RedactStrict, "GET / HTTP/1.1\r\nX-User: joe\r\nVia: a\r\n\r\n", "GET / HTTP/1.1\r\nX-User: redacted\r\nVia: a\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &exchange.Pair{Request: exchange.Request{Message: exchange.Message{Version: "HTTP/1.1", Head: []byte(tt.head)}}}
+			if got := string(redacted(t, tt.level, &exchange.Batch{Pairs: []*exchange.Pair{p}}).Pairs[0].Request.Head); got != tt.want {
+				t.Errorf("%q became %q, want %q", tt.head, got, tt.want)
+			}
+		})
+	}
+	t.Run("with more secrets than are looked for", func(t *testing.T) {
+		m := exchange.Message{Version: "HTTP/1.1", Head: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}
+		for i := range 300 {
+			m.Headers = append(m.Headers, exchange.Header{Name: "Cookie", Value: fmt.Sprint(i)})
+		}
+		p := &exchange.Pair{Request: exchange.Request{Message: m}}
+		if got := redacted(t, export.RedactHeaders, &exchange.Batch{Pairs: []*exchange.Pair{p}}).Pairs[0].Request.Head; got != nil {
+			t.Errorf("the head is %q, want none", got)
+		}
+	})
+}
+
+// redacted returns a copy of what a redactor makes of b.
+func redacted(t *testing.T, level export.Redaction, b *exchange.Batch) *exchange.Batch {
+	var out exchange.Batch
+	t.Helper()
+	s := export.NewRedactor(level, nil, sinkFunc(func(b *exchange.Batch) error {
+		for _, p := range b.Pairs {
+			out.Pairs = append(out.Pairs, p.Clone())
+		}
+		for _, m := range b.Messages {
+			c := *m
+			out.Messages = append(out.Messages, &c)
+		}
+		return nil
+	}))
+	if err := s.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	return &out
+}
+
+// TestStrictLeavesNoTraceOfContent: a hash tells a short secret as well as its text does.
+func TestStrictLeavesNoTraceOfContent(t *testing.T) {
+	sum := [32]byte{1}
+	p := &exchange.Pair{Request: exchange.Request{Host: "me:secret@example.com"}}
+	m := &p.Request.Message
+	m.Body, m.HasBody, m.Hashed, m.BodySHA256, m.BodySize = []byte("1234"), true, true, sum, 4
+	m.Alt = &exchange.AltFraming{Framing: exchange.FramingLength, Body: []byte("1234"), BodySize: 4, Hashed: true, BodySHA256: sum}
+	note := &exchange.StreamMessage{Kind: "sse", ID: "user-17", Payload: []byte("1234"), Size: 4, Hashed: true, SHA256: sum}
+	out := redacted(t, export.RedactStrict, &exchange.Batch{Pairs: []*exchange.Pair{p}, Messages: []*exchange.StreamMessage{note}})
+	q := &out.Pairs[0].Request
+	if q.Body != nil || q.HasBody || q.Hashed || q.BodySHA256 != [32]byte{} || q.BodySize != 4 {
+		t.Errorf("of the body: %q, hashed %t, %x, size %d; want the size only", q.Body, q.Hashed, q.BodySHA256, q.BodySize)
+	}
+	if a := q.Alt; a.Body != nil || a.Hashed || a.BodySHA256 != [32]byte{} || a.BodySize != 4 {
+		t.Errorf("of the other reading: %+v; want the size only", a)
+	}
+	if n := out.Messages[0]; n.Payload != nil || n.Hashed || n.SHA256 != [32]byte{} || n.ID != "" || n.Size != 4 {
+		t.Errorf("of the message: %+v; want the size only", n)
+	}
+	if q.Host != "example.com" {
+		t.Errorf("host %q", q.Host)
+	}
+	if !m.Hashed || !m.Alt.Hashed || note.ID == "" {
+		t.Error("the records themselves were changed")
+	}
+}

@@ -149,6 +149,71 @@ func expect(f *export.Field, c *export.Cursor) any {
 	return f.Value(c)
 }
 
+// TestFooter holds the limits, sizes and places in the footer against the pages.
+func TestFooter(t *testing.T) {
+	pairs := sinktest.Realistic(300, 1)
+	f := open(t, write(t, parquet.NewPairs, &exchange.Batch{Pairs: pairs}, export.Options{RowGroupBytes: 500_000}))
+	end := int64(4) // behind the magic number
+	for i, g := range f.Metadata().RowGroups {
+		if g.FileOffset != end {
+			t.Errorf("row group %d begins at %d, want %d", i, g.FileOffset, end)
+		}
+		var raw, packed, blooms int64
+		for j, c := range g.Columns {
+			name, m := strings.Join(c.MetaData.PathInSchema, "."), &c.MetaData
+			raw, packed, blooms = raw+m.TotalUncompressedSize, packed+m.TotalCompressedSize, blooms+int64(m.BloomFilterLength)
+			if (m.BloomFilterOffset > 0) != (m.BloomFilterLength > 0) {
+				t.Errorf("row group %d, %s: a bloom filter of %d bytes at %d", i, name, m.BloomFilterLength, m.BloomFilterOffset)
+			}
+			chunk := f.RowGroups()[i].ColumnChunks()[j].(*pq.FileColumnChunk)
+			lo, hi, nulls := extremes(t, chunk)
+			if nulls != m.Statistics.NullCount {
+				t.Errorf("row group %d, %s: %d nulls, the footer says %d", i, name, nulls, m.Statistics.NullCount)
+			}
+			if wantLo, wantHi, ok := chunk.Bounds(); ok && (!pq.Equal(lo, wantLo) || !pq.Equal(hi, wantHi)) {
+				t.Errorf("row group %d, %s: values from %v to %v, the footer says %v to %v", i, name, lo, hi, wantLo, wantHi)
+			}
+		}
+		if g.TotalByteSize != raw || g.TotalCompressedSize != packed {
+			t.Errorf("row group %d: %d bytes, %d packed; its columns sum up to %d and %d", i, g.TotalByteSize, g.TotalCompressedSize, raw, packed)
+		}
+		end += packed + blooms
+	}
+}
+
+// extremes reads a column: its smallest and largest value, and how many are null.
+func extremes(t *testing.T, c pq.ColumnChunk) (lo, hi pq.Value, nulls int64) {
+	t.Helper()
+	pages := c.Pages()
+	defer pages.Close()
+	for first := true; ; {
+		p, err := pages.ReadPage()
+		if err == io.EOF {
+			return lo, hi, nulls
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make([]pq.Value, p.NumValues())
+		if n, err := p.Values().ReadValues(values); n != len(values) {
+			t.Fatalf("%d values of %d: %v", n, len(values), err)
+		}
+		for _, v := range values {
+			switch {
+			case v.IsNull():
+				nulls++
+				continue
+			case first || c.Type().Compare(v, lo) < 0:
+				lo = v.Clone()
+			}
+			if first || c.Type().Compare(v, hi) > 0 {
+				hi = v.Clone()
+			}
+			first = false
+		}
+	}
+}
+
 // TestStatistics checks what a query engine prunes by.
 func TestStatistics(t *testing.T) {
 	pairs := sinktest.Realistic(500, 1)

@@ -1,4 +1,4 @@
-// Package parquet writes pairs and flows as Parquet files.
+// Package parquet writes pairs, connections and messages as Parquet files.
 //
 // The format's structures, encodings and filters are parquet-go's; putting values
 // into pages is done here, because rows of two kilobytes and a hundred columns

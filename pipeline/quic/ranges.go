@@ -20,16 +20,8 @@ func (r *ranges) add(n int64) bool {
 		r.runs[k-1].hi++
 		return true
 	}
-	i, _ := slices.BinarySearchFunc(r.runs, n, func(a run, n int64) int {
-		switch {
-		case a.hi <= n:
-			return -1
-		case a.lo > n:
-			return 1
-		}
-		return 0
-	})
-	if i < len(r.runs) && r.runs[i].lo <= n {
+	i, ok := r.find(n)
+	if ok {
 		return false
 	}
 	before, behind := i > 0 && r.runs[i-1].hi == n, i < len(r.runs) && r.runs[i].lo == n+1
@@ -51,9 +43,9 @@ func (r *ranges) add(n int64) bool {
 	return true
 }
 
-// has reports whether n is in the set.
-func (r *ranges) has(n int64) bool {
-	_, ok := slices.BinarySearchFunc(r.runs, n, func(a run, n int64) int {
+// find returns the run that holds n, or where one that does belongs.
+func (r *ranges) find(n int64) (i int, ok bool) {
+	return slices.BinarySearchFunc(r.runs, n, func(a run, n int64) int {
 		switch {
 		case a.hi <= n:
 			return -1
@@ -62,6 +54,11 @@ func (r *ranges) has(n int64) bool {
 		}
 		return 0
 	})
+}
+
+// has reports whether n is in the set.
+func (r *ranges) has(n int64) bool {
+	_, ok := r.find(n)
 	return ok
 }
 

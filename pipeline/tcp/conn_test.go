@@ -48,6 +48,20 @@ func TestStreams(t *testing.T) {
 		{name: "an acknowledged hole is filled within two seconds", packets: []ev{
 			{data: "abc"}, {off: 6, data: "ghi"}, {side: server, ack: 9}, {off: 3, data: "def", wait: 1.9},
 		}, want: `c"abcdefghi"`},
+		{name: "an acknowledged hole is not given up before two seconds", packets: []ev{
+			{data: "abc"}, {off: 6, data: "ghi"}, {side: server, ack: 9}, {side: server, ack: 9, wait: 1.9}, {off: 3, data: "def", wait: 0.05},
+		}, want: `c"abcdefghi"`},
+		{name: "an acknowledgement of what cannot be gives nothing up", packets: []ev{
+			{data: "abc"}, {off: 6, data: "ghi"}, {side: server, ack: 200 << 20}, {side: server, ack: 200 << 20, wait: 2.1}, {off: 3, data: "def"},
+		}, want: `c"abcdefghi"`},
+		{name: "a hole that was acknowledged later than another has two seconds of its own", packets: []ev{
+			{off: 1, data: "b"}, {side: server, ack: 2}, {off: 3, data: "d", wait: 1.5}, {side: server, ack: 4}, {side: server, ack: 4, wait: 0.6},
+			{off: 2, data: "c", wait: 0.1},
+		}, want: `c-1 c"bcd"`, anomalies: "lost_segment"},
+		{name: "a long stretch is lost, and the snap length cut what follows", packets: []ev{
+			{data: "abc"}, {off: 200 << 20, data: "d", missing: 9}, {off: 200<<20 + 10, data: "e", missing: 9}, {off: 200<<20 + 20, data: "f", missing: 9},
+			{off: 200<<20 + 30, data: "g", missing: 9},
+		}, want: `c"abc" c-209715227 c"g" c-9snaplen`, anomalies: "lost_segment out_of_window snaplen_cut"},
 		{name: "of a hole only what is acknowledged is given up", packets: []ev{
 			{data: "abc"}, {off: 9, data: "jkl"}, {side: server, ack: 6}, {side: server, ack: 6, wait: 2.1}, {off: 6, data: "ghi"},
 		}, want: `c"abc" c-3 c"ghijkl"`, anomalies: "lost_segment"},

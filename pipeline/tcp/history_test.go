@@ -68,3 +68,25 @@ func TestNoHorizonRemembersNothing(t *testing.T) {
 		t.Errorf("compare = %d, %d, %d", same, differ, unknown)
 	}
 }
+
+// TestOwnedEntriesKeepTheirBytes: entries since a mark outlive the memory they pointed into.
+func TestOwnedEntriesKeepTheirBytes(t *testing.T) {
+	for _, trimmed := range []bool{false, true} {
+		h := &History{Horizon: 100}
+		old, fresh := []byte("old"), []byte("new")
+		if trimmed { // indexes do not begin at 1 then
+			h.add(0, 0, 0, old)
+			h.At(500)
+			h.Trim()
+		}
+		before := h.add(0, 0, 0, old)
+		mark := h.Mark()
+		after := h.add(0, 10, 0, fresh)
+		h.Own(mark)
+		copy(old, "xxx")
+		copy(fresh, "xxx")
+		if got := string(h.entry(before).data) + string(h.entry(after).data); got != "xxxnew" {
+			t.Errorf("trimmed before: %t: entries hold %q, want the first as it was changed and the second as it was", trimmed, got)
+		}
+	}
+}

@@ -42,6 +42,12 @@ func TestBeginningsOutOfOrder(t *testing.T) {
 		{name: "a SYN behind data of a connection that is open for long", packets: []ev{
 			{data: "abc"}, {side: server, ack: 3, wait: 1}, {off: 3, data: "def", wait: 1}, {flags: syn}, {side: server, flags: syn}, {off: 6, data: "ghi"},
 		}, want: `c"abcdefghi"`, anomalies: "midstream"},
+		{name: "a SYN behind data that ends the stream", packets: []ev{
+			{off: 3, data: "def", flags: fin}, {flags: syn}, {data: "abcd"},
+		}, want: `c"abcdef" c.`, anomalies: "midstream"},
+		{name: "what was acknowledged of a hole before the SYN came", packets: []ev{
+			{off: 3, data: "def"}, {side: server, ack: 4}, {flags: syn}, {off: 6, data: "ghi", wait: 0.1}, {off: 9, data: "jkl", wait: 2.1},
+		}, want: `c-3 c"defghijkl"`, anomalies: "lost_segment midstream"},
 		{name: "the end of a side that is alone", packets: []ev{
 			{side: server, flags: syn}, {side: server, ack: 3, data: "xyz", flags: fin},
 		}, want: `s"xyz" s.`},
@@ -59,6 +65,32 @@ func TestBeginningsOutOfOrder(t *testing.T) {
 				t.Errorf("taken for %d connections", p.reuses+1)
 			}
 		})
+	}
+}
+
+// TestAnswersBeforeTheBeginning: what a waiting answer had heard counts from the beginning
+// that is found afterwards.
+func TestAnswersBeforeTheBeginning(t *testing.T) {
+	p := newPlayer(t)
+	p.play(ev{off: 4, data: "efg"}, ev{side: server, ack: 7, data: "xy"}, ev{flags: decap.SYN},
+		ev{data: "abc", wait: 0.1}, ev{off: 3, data: "d"})
+	if got, want := p.end(), `c"abcdefg" s"xy"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := p.r.acked[server]; got != 7 {
+		t.Errorf("the answer had heard %d bytes, want 7", got)
+	}
+}
+
+// TestFromStart: a SYN that comes behind the first data of its side is a beginning too.
+func TestFromStart(t *testing.T) {
+	p := newPlayer(t)
+	p.play(ev{data: "abc"}, ev{side: server, ack: 3, wait: 1}, ev{off: 3, data: "def", wait: 1}, ev{flags: decap.SYN})
+	if p.c.FromStart() {
+		t.Error("the server's SYN is not there")
+	}
+	if p.play(ev{side: server, flags: decap.SYN}); !p.c.FromStart() {
+		t.Error("both SYNs are there")
 	}
 }
 

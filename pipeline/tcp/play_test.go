@@ -40,6 +40,7 @@ type recorder struct {
 	log   strings.Builder
 	last  int
 	data  [2][]byte // as delivered, gaps filled with zeros
+	acked [2]int64  // packet.Pos.Acked of the newest data
 	gaps  [2]int64
 	close [2]bool
 	quiet bool
@@ -60,6 +61,7 @@ func (r *recorder) Data(side int, at packet.Pos, b []byte) {
 		fmt.Fprintf(&r.log, `%s"%s"`, sideName[side], b)
 	}
 	r.last = side
+	r.acked[side] = at.Acked
 	r.data[side] = append(r.data[side], b...)
 }
 

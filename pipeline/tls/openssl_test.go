@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -112,26 +111,9 @@ func sslTalk(t *testing.T, dir string, serverArgs, clientArgs []string, client, 
 	}
 	defer down.Close()
 	tp := &tape{}
-	var group sync.WaitGroup
-	pass := func(d exchange.Dir, from, to net.Conn) {
-		b := make([]byte, 1<<16)
-		for {
-			n, err := from.Read(b)
-			if n > 0 {
-				tp.add(d, b[:n])
-				to.Write(b[:n])
-			}
-			if err != nil {
-				to.(*net.TCPConn).CloseWrite()
-				return
-			}
-		}
-	}
 	timer := time.AfterFunc(10*time.Second, func() { down.Close(); up.Close() })
 	defer timer.Stop()
-	group.Go(func() { pass(exchange.ToServer, down, up) })
-	group.Go(func() { pass(exchange.ToClient, up, down) })
-	group.Wait()
+	tp.relay(down, up).Wait()
 	cl.Wait()
 	keys, _ := os.ReadFile(keylog)
 	if testing.Verbose() && len(keys) == 0 {
@@ -344,23 +326,7 @@ func sslTwice(t *testing.T, dir string, serverArgs, firstArgs, secondArgs []stri
 			t.Fatal(err)
 		}
 		tp := &tape{}
-		var group sync.WaitGroup
-		pass := func(d exchange.Dir, from, to net.Conn) {
-			b := make([]byte, 1<<16)
-			for {
-				n, err := from.Read(b)
-				if n > 0 {
-					tp.add(d, b[:n])
-					to.Write(b[:n])
-				}
-				if err != nil {
-					to.(*net.TCPConn).CloseWrite()
-					return
-				}
-			}
-		}
-		group.Go(func() { pass(exchange.ToServer, down, up) })
-		group.Go(func() { pass(exchange.ToClient, up, down) })
+		group := tp.relay(down, up)
 		time.Sleep(400 * time.Millisecond)
 		if reply != "" {
 			io.WriteString(in, reply+"\n")

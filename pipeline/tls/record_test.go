@@ -41,6 +41,28 @@ func (t *tape) add(d exchange.Dir, b []byte) {
 	t.mu.Unlock()
 }
 
+// relay passes on what the two ends say to each other, until both have ended.
+func (t *tape) relay(client, server net.Conn) *sync.WaitGroup {
+	pass := func(d exchange.Dir, from, to net.Conn) {
+		b := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(b)
+			if n > 0 {
+				t.add(d, b[:n])
+				to.Write(b[:n])
+			}
+			if err != nil {
+				to.(*net.TCPConn).CloseWrite()
+				return
+			}
+		}
+	}
+	var both sync.WaitGroup
+	both.Go(func() { pass(exchange.ToServer, client, server) })
+	both.Go(func() { pass(exchange.ToClient, server, client) })
+	return &both
+}
+
 func (t *tape) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
 	if n > 0 {

@@ -101,7 +101,7 @@ func (c *Conn) bodyGap(s *side, n int64, reason string) {
 		s.wire += n
 	}
 	s.holed = s.coded
-	c.noteGap(s, reason)
+	app.AddGap(&s.pair.Anomalies, reason)
 	s.meta.bad = true
 }
 
@@ -148,10 +148,7 @@ func (c *Conn) endBody(d exchange.Dir, s *side, bad, now bool) {
 			c.decodeBody(s, whole, now)
 		}
 	}
-	if over := m.BodySize - int64(len(m.Body)) - gapBytes(m); over > 0 && lim.Body >= 0 {
-		s.pair.Anomalies.Add(exchange.AnomalyBodyLimit)
-		m.Gaps = append(m.Gaps, exchange.Gap{Offset: m.BodySize - over, Length: over, Reason: exchange.GapLimit})
-	}
+	lim.EndBody(m, &s.pair.Anomalies)
 }
 
 // giveBack returns the memory of a body that was kept elsewhere.
@@ -178,13 +175,6 @@ func (c *Conn) memoized(s *side, whole bool) bool {
 	}
 	m.BodySize, m.BodySHA256, m.Hashed, m.Body, m.Shared = int64(len(e.Body)), e.Sum, true, e.Body, true
 	return true
-}
-
-func gapBytes(m *exchange.Message) (n int64) {
-	for _, g := range m.Gaps {
-		n += max(0, g.Length)
-	}
-	return n
 }
 
 // undeclared undoes codings of a body whose head names none; nil is none undone.

@@ -101,8 +101,7 @@ type meta struct {
 	reqAcked  int64 // what of the response stream the client had when it sent it
 	held      int64 // bytes of memory that the pair owns
 	interim   int64 // bytes of its interim responses
-	lastFile  int32
-	hasFile   bool
+	file      app.LastFile
 	messages  int64 // of gRPC-Web that were given out
 	websocket bool
 	early     bool  // the request had not ended when the response began that is being read

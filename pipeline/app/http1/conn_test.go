@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,6 +166,8 @@ func TestGaps(t *testing.T) {
 		{name: "inside a body of known length", moves: []move{c(get), s(long("9") + "abc"), sGap(3), s("ghi"), c(getB), s(okB)}, want: `
 			partial GET /a -> 200 "abcghi"/9 lost[3+3]
 			complete GET /b -> 200 "b's"`, anomalies: "lost_segment"},
+		{name: "of two reasons, side by side", moves: []move{c(get), s(long("9") + "abc"), sGap(2), sGap(1), {dir: exchange.ToClient, gap: 2, reason: exchange.GapSnaplen}, s("i")}, want: `
+			partial GET /a -> 200 "abci"/9 lost[3+3] snaplen[6+2]`, anomalies: "lost_segment snaplen_cut"},
 		{name: "to the very end of a body", moves: []move{c(get), s(long("9") + "abc"), sGap(6), c(getB), s(okB)}, want: `
 			partial GET /a -> 200 "abc"/9 lost[3+6]
 			complete GET /b -> 200 "b's"`, anomalies: "lost_segment"},
@@ -326,6 +329,108 @@ func TestReasonsOfGaps(t *testing.T) {
 				t.Errorf("%s in the %s: %s%s", reason, place, lines(p.pairs), anomalies(p.pairs))
 			}
 		}
+	}
+}
+
+func TestProtocol(t *testing.T) {
+	for _, tt := range []struct {
+		name, request, response, want string
+	}{
+		{"the response's version counts", "HTTP/1.1", "HTTP/1.0", "HTTP/1.0"},
+		{"a response without one", "HTTP/1.0", "", "HTTP/1.0"},
+		{"a request without a version is answered with a status line", "HTTP/0.9", "HTTP/1.1", "HTTP/0.9"},
+		{"a version that is none", "HTTP/1.1", "HTTP/1.7", "HTTP/1.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q := exchange.Request{Message: exchange.Message{Present: true, Version: tt.request}}
+			r := exchange.Response{Message: exchange.Message{Present: tt.response != "", Version: tt.response}}
+			if got := protocol(&q, &r); got != tt.want {
+				t.Errorf("protocol is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestInterimResponses(t *testing.T) {
+	p := newPlayer()
+	p.play(c(get), s("HTTP/1.1 100 Continue\r\n\r\n"), s("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"), s(ok2))
+	p.end(t, app.EndFIN)
+	if got := lines(p.pairs); got != "complete GET /a -> 100, 103, 200 \"ok\"\n" {
+		t.Fatalf("pairs are\n%s", got)
+	}
+	for i, one := range p.pairs[0].Response.Interim {
+		if want := int64(i+2) * 1000; one.TimeNS != want {
+			t.Errorf("interim response %d came at %d, want %d", i, one.TimeNS, want)
+		}
+	}
+	t.Run("without a request, and nothing behind them", func(t *testing.T) {
+		p := newPlayer()
+		p.play(s("HTTP/1.1 100 Continue\r\n\r\n"), s("HTTP/1.1 103 Early Hints\r\n\r\n"))
+		p.end(t, app.EndCapture)
+		if got := lines(p.pairs); got != "partial -> 100, 103, 103\n" {
+			t.Errorf("pairs are\n%s", got)
+		}
+	})
+}
+
+// TestBodiesThatEndAtTheirLastChunk: a last chunk of which only the end is cut leaves a
+// whole body; one that may be longer does not.
+func TestBodiesThatEndAtTheirLastChunk(t *testing.T) {
+	for last, want := range map[string]string{"0": "complete", "0\r": "complete", "0\r\n": "complete", "": "partial", "1": "partial", "00": "complete"} {
+		p := newPlayer()
+		p.play(c(get), s(chunk+"3\r\nabc\r\n"+last), sClose)
+		p.end(t, app.EndFIN)
+		if got := lines(p.pairs); got != want+" GET /a -> 200 \"abc\"\n" || anomalies(p.pairs[:1]) == "" {
+			t.Errorf("last chunk %q: %s with %q, want it %s and a bad final chunk", last, got, anomalies(p.pairs), want)
+		}
+	}
+}
+
+// TestReading: what lies before the message that is being read is over.
+func TestReading(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		moves []move
+		want  int64
+	}{
+		{"nothing has come", nil, math.MaxInt64},
+		{"between two requests", []move{c(get)}, math.MaxInt64},
+		{"inside the head of the second", []move{c(get), s(ok2), c("GET /b HTTP/1.1\r\nX: ")}, int64(len(get))},
+		{"inside the body of the second", []move{c(get), s(ok2), c("POST /b HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")}, int64(len(get))},
+		{"behind a hole, where nothing is sure", []move{c(get), s(ok2), cGap(40), c("what is this")}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlayer()
+			p.play(tt.moves...)
+			if got := p.conn.Reading(exchange.ToServer); got != tt.want {
+				t.Errorf("Reading = %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestEvictedExchanges: all that was under way when memory ran out says so.
+func TestEvictedExchanges(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		moves []move
+		want  string
+	}{
+		{"inside a response", []move{c(get), s("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")}, `partial GET /a -> 200 "abc"`},
+		{"inside a request", []move{c("POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")}, `partial POST /a "abc" ->`},
+		{"before a response", []move{c(get)}, `request_only GET /a ->`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlayer()
+			p.play(tt.moves...)
+			p.end(t, app.EndEvicted)
+			if got := lines(p.pairs); got != tt.want+"\n" {
+				t.Errorf("pairs are\n%swant\n%s", got, tt.want)
+			}
+			if got := anomalies(p.pairs); got != "evicted" {
+				t.Errorf("anomalies are %q, want evicted", got)
+			}
+		})
 	}
 }
 

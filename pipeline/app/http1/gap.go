@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"recap/pipeline/app"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -62,7 +63,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		c.bodyGap(s, n, reason)
 		return
 	case inHead:
-		c.noteGap(s, reason)
+		app.AddGap(&s.pair.Anomalies, reason)
 		c.cutMessage(d, s, &at, n)
 		c.headCut(d, s, &at)
 		if n < 0 {
@@ -70,7 +71,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		}
 		over = whole(n, reason)
 	default:
-		c.noteGap(s, reason)
+		app.AddGap(&s.pair.Anomalies, reason)
 		c.cutMessage(d, s, &at, n)
 		c.done(d, s, &at, true)
 		over = whole(n, reason)
@@ -95,18 +96,6 @@ func (c *Conn) hide(d exchange.Dir, at *packet.Pos, n int64) {
 	const least = len("GET / HTTP/1.1\n\n") // no message is shorter
 	if d == exchange.ToServer && !c.hidden && (n < 0 || n >= int64(least)) {
 		c.hidden, c.hiddenAt = true, at.Offset
-	}
-}
-
-// noteGap names the reason of a gap in the message being read.
-func (c *Conn) noteGap(s *side, reason string) {
-	switch reason {
-	case exchange.GapSnaplen:
-		s.pair.Anomalies.Add(exchange.AnomalySnaplenCut)
-	case exchange.GapMirrorTruncated:
-		s.pair.Anomalies.Add(exchange.AnomalyMirrorTruncated)
-	default:
-		s.pair.Anomalies.Add(exchange.AnomalyLostSegment)
 	}
 }
 

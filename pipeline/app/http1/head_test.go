@@ -232,6 +232,14 @@ func TestHeadLimit(t *testing.T) {
 			t.Errorf("status %d after %d interim responses", q.Response.Status, len(q.Response.Interim))
 		}
 	})
+	t.Run("a flood of short trailers", func(t *testing.T) {
+		p := newPlayer()
+		p.play(c(get), s(chunk+"0\r\n"+strings.Repeat("X: y\r\n", 200)+"\r\n"))
+		p.end(t, app.EndFIN)
+		if q := p.pairs[0]; q.State != exchange.Complete || !q.Anomalies.Has(exchange.AnomalyHeadLimit) || len(q.Response.Trailers) != 100 {
+			t.Errorf("%v with %d trailers", q.State, len(q.Response.Trailers))
+		}
+	})
 	t.Run("a flood of trailers", func(t *testing.T) {
 		p := newPlayer()
 		p.play(c(get), s(chunk+"0\r\n"))

@@ -2,9 +2,7 @@ package http1
 
 import (
 	"bytes"
-	"slices"
 
-	"recap/pipeline/app"
 	"recap/pipeline/exchange"
 	"recap/reader/packet"
 )
@@ -142,30 +140,8 @@ func moved(at *packet.Pos, offset int64) packet.Pos {
 
 // touch notes that the packet at at carries part of the message.
 func (c *Conn) touch(s *side, at *packet.Pos) {
-	m := s.msg
 	s.turn.hear(at.Acked)
-	if n := len(m.Packets); n == 0 || m.Packets[n-1] != at.Number {
-		if n == 0 {
-			m.TimeNS, m.EndTimeNS, m.Clock = at.TimeNS, at.TimeNS, at.Clock
-		}
-		m.EndTimeNS = max(m.EndTimeNS, at.TimeNS)
-		if n == 0 || m.Packets[n-1] < at.Number {
-			m.Packets = append(m.Packets, at.Number)
-		} else if i, ok := slices.BinarySearch(m.Packets, at.Number); !ok { // came out of order
-			m.Packets = slices.Insert(m.Packets, i, at.Number)
-		}
-		if x := s.meta; !x.hasFile || x.lastFile != at.FileIndex {
-			x.hasFile, x.lastFile = true, at.FileIndex
-			name := c.env.FileName(at.FileIndex)
-			for _, f := range s.pair.Files {
-				if f == name {
-					return
-				}
-			}
-			s.pair.Files = append(s.pair.Files, name)
-		}
-	}
-	app.AddOddities(&s.pair.Anomalies, at)
+	c.env.Touch(s.pair, s.msg, &s.meta.file, at)
 }
 
 // abandon takes back the message begun on s: it is none.

@@ -145,7 +145,7 @@ func (c *Conn) bodyGap(st *stream, d exchange.Dir, n int64, reason string) {
 	if st.frames != nil {
 		st.frames.Gap(d, h.last, n, reason)
 		h.bad = true
-		c.noteGap(&st.pair.Anomalies, reason)
+		app.AddGap(&st.pair.Anomalies, reason)
 		return
 	}
 	g := exchange.Gap{Offset: h.wire, Length: max(n, -1), Reason: reason}
@@ -167,7 +167,7 @@ func (c *Conn) bodyGap(st *stream, d exchange.Dir, n int64, reason string) {
 	} else {
 		h.wire += n
 		h.bad = true
-		c.noteGap(&st.pair.Anomalies, reason)
+		app.AddGap(&st.pair.Anomalies, reason)
 	}
 	if h.grpc != nil {
 		h.grpc.Gap(n)
@@ -187,7 +187,7 @@ func (c *Conn) judge(st *stream, h *half, m *exchange.Message) {
 	h.bad = true
 	for i := range m.Gaps {
 		if g := &m.Gaps[i]; g.Length < 0 {
-			c.noteGap(&st.pair.Anomalies, g.Reason)
+			app.AddGap(&st.pair.Anomalies, g.Reason)
 			if h.unsure == 1 && h.ended && h.lengths == 1 && h.length > h.wire {
 				// All that is missing is missing here.
 				g.Length = h.length - h.wire
@@ -244,10 +244,7 @@ func (c *Conn) endBody(st *stream, h *half, m *exchange.Message) {
 			c.keepBody(m, &h.store)
 		}
 	}
-	if over := m.BodySize - int64(len(m.Body)) - gapBytes(m); over > 0 && lim.Body >= 0 {
-		st.pair.Anomalies.Add(exchange.AnomalyBodyLimit)
-		m.Gaps = append(m.Gaps, exchange.Gap{Offset: m.BodySize - over, Length: over, Reason: exchange.GapLimit})
-	}
+	lim.EndBody(m, &st.pair.Anomalies)
 }
 
 // checkLength compares the body with the announced length (RFC 9113, section 8.1.1).
@@ -287,13 +284,6 @@ func (c *Conn) memoized(h *half, m *exchange.Message, whole bool) bool {
 	}
 	m.BodySize, m.BodySHA256, m.Hashed, m.Body = int64(len(e.Body)), e.Sum, true, e.Body
 	return true
-}
-
-func gapBytes(m *exchange.Message) (n int64) {
-	for _, g := range m.Gaps {
-		n += max(0, g.Length)
-	}
-	return n
 }
 
 // decodeBody undoes the content codings of the body.

@@ -473,7 +473,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		return
 	case s.mode == inPreface && n > 0 && n <= int64(len(Preface)-s.preface):
 		// What is missing can only be bytes of it.
-		c.noteGap(&c.noted, reason)
+		app.AddGap(&c.noted, reason)
 		if s.preface += int(n); s.preface == len(Preface) {
 			s.mode = inHeader
 			c.answerBegins()
@@ -489,7 +489,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		c.bodyGap(s.st, d, min(n, payload), reason)
 	case inBlock:
 		if st := s.block.st; st != nil {
-			c.noteGap(&st.pair.Anomalies, reason)
+			app.AddGap(&st.pair.Anomalies, reason)
 		}
 		s.dec.forget()
 		c.breakBlock(d, s, at)
@@ -522,17 +522,6 @@ func (c *Conn) passed(d exchange.Dir, s *side, at packet.Pos, n int64) {
 	}
 	if s.remain == 0 {
 		c.frameDone(d, s, at)
-	}
-}
-
-func (c *Conn) noteGap(a *exchange.Anomalies, reason string) {
-	switch reason {
-	case exchange.GapSnaplen:
-		a.Add(exchange.AnomalySnaplenCut)
-	case exchange.GapMirrorTruncated:
-		a.Add(exchange.AnomalyMirrorTruncated)
-	default:
-		a.Add(exchange.AnomalyLostSegment)
 	}
 }
 

@@ -272,19 +272,7 @@ func TestPairs(t *testing.T) {
 			 > {:method=GET; :scheme=https; :authority=shop.example; :path=/1}
 			 < 0 -`},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, piece := range splits {
-				k, c, s := start()
-				tt.say(c, s)
-				c.flush()
-				s.flush()
-				h := feed(t, k.said, Options{}, piece)
-				h.expect(t, tt.want)
-				if t.Failed() {
-					t.Fatalf("in pieces of %d", piece)
-				}
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { expectSaid(t, tt.say, tt.want) })
 	}
 }
 

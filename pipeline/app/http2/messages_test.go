@@ -86,19 +86,7 @@ func TestMessages(t *testing.T) {
 			 < 200 {:status=200}
 			 ! bad_frame stream_reset`},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, piece := range splits {
-				k, c, s := start()
-				tt.say(c, s)
-				c.flush()
-				s.flush()
-				h := feed(t, k.said, Options{}, piece)
-				h.expect(t, tt.want)
-				if t.Failed() {
-					t.Fatalf("in pieces of %d", piece)
-				}
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { expectSaid(t, tt.say, tt.want) })
 	}
 }
 
@@ -141,5 +129,27 @@ func TestManyResets(t *testing.T) {
 	h := feed(t, k.said, Options{}, 1000)
 	if len(h.pairs) != n || h.peak > 3*maxReset*streamCost {
 		t.Errorf("%d pairs, %d bytes were held", len(h.pairs), h.peak)
+	}
+}
+
+// TestFramesBehindTheEnd: what comes for a stream that was given out begins no other, also
+// where the capture begins inside the connection.
+func TestFramesBehindTheEnd(t *testing.T) {
+	for _, options := range []Options{{}, midstream()} {
+		k, c, s := start()
+		c.get(1, "/1")
+		c.flush()
+		s.ok(1, "one")
+		s.flush()
+		s.WriteData(1, true, []byte("ghost"))
+		s.flush()
+		c.get(3, "/3")
+		c.flush()
+		s.ok(3, "three")
+		s.flush()
+		h := feed(t, k.said, options, 1<<20)
+		if len(h.pairs) != 2 || string(h.pairs[0].Response.Body) != "one" || string(h.pairs[1].Response.Body) != "three" {
+			t.Errorf("%+v: %d pairs, want 2:\n%s", options, len(h.pairs), h.text())
+		}
 	}
 }

@@ -27,8 +27,7 @@ type half struct {
 	regular bool // of the block being read: a field that is no pseudo-header came
 	pseudo  bool // of the block being read: a pseudo-header came
 	epoch   uint32
-	file    int32
-	hasFile bool
+	file    app.LastFile
 
 	list    int64 // decoded size of the fields, as RFC 9113, section 10.5.1, counts
 	interim int64 // of the interim responses
@@ -168,26 +167,7 @@ func doneSlot(id uint32) uint32 { return id >> 1 % doneSlots }
 
 // touch notes that the packet at at carries part of a message.
 func (c *Conn) touch(st *stream, d exchange.Dir, at packet.Pos) {
-	h, m := st.side(d), st.message(d)
-	n := len(m.Packets)
-	if n == 0 || m.Packets[n-1] != at.Number {
-		if n == 0 {
-			m.TimeNS, m.EndTimeNS, m.Clock = at.TimeNS, at.TimeNS, at.Clock
-		}
-		m.EndTimeNS = max(m.EndTimeNS, at.TimeNS)
-		if n == 0 || m.Packets[n-1] < at.Number {
-			m.Packets = append(m.Packets, at.Number)
-		} else if i, ok := slices.BinarySearch(m.Packets, at.Number); !ok { // came out of order
-			m.Packets = slices.Insert(m.Packets, i, at.Number)
-		}
-		if !h.hasFile || h.file != at.FileIndex {
-			h.hasFile, h.file = true, at.FileIndex
-			if name := c.env.FileName(at.FileIndex); !slices.Contains(st.pair.Files, name) {
-				st.pair.Files = append(st.pair.Files, name)
-			}
-		}
-	}
-	app.AddOddities(&st.pair.Anomalies, &at)
+	c.env.Touch(st.pair, st.message(d), &st.side(d).file, &at)
 }
 
 // touchStarted notes the packets of a frame's beginning.

@@ -135,7 +135,7 @@ func (x *Streams) Gap(d exchange.Dir, id uint32, n int64, reason string) {
 	x.headless(st, d, h)
 	x.c.bodyGap(st, d, n, reason)
 	h.bad = true
-	x.c.noteGap(&st.pair.Anomalies, reason)
+	app.AddGap(&st.pair.Anomalies, reason)
 	x.c.charge(st)
 }
 

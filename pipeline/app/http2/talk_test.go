@@ -243,3 +243,18 @@ func (h *heard) expect(t *testing.T, want string) {
 		t.Errorf("got\n%s\nwant\n%s", got, w)
 	}
 }
+
+// expectSaid has a connection said in pieces of all sizes, and compares what was heard.
+func expectSaid(t *testing.T, say func(c, s *end), want string) {
+	t.Helper()
+	for _, piece := range splits {
+		k, c, s := start()
+		say(c, s)
+		c.flush()
+		s.flush()
+		feed(t, k.said, Options{}, piece).expect(t, want)
+		if t.Failed() {
+			t.Fatalf("in pieces of %d", piece)
+		}
+	}
+}

@@ -155,42 +155,48 @@ func (c *Conn) data(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
 	}
 }
 
+// number reads the number that a stream begins with, of which b holds the next bytes; ok is
+// false while it is not whole.
+func (c *Conn) number(h *half, b []byte) (n uint64, rest []byte, ok bool) {
+	for i := range b {
+		h.head = append(h.head, b[i])
+		if v, size := quic.Varint(h.head); size > 0 {
+			c.own += int64(size)
+			h.head = h.head[:0]
+			return v, b[i+1:], true
+		}
+	}
+	return 0, nil, false
+}
+
 // begin reads the type of a unidirectional stream (RFC 9114, section 6.2).
 func (c *Conn) begin(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
-	h := &st.half[d]
-	for len(b) > 0 {
-		h.head = append(h.head, b[0])
-		b = b[1:]
-		typ, n := quic.Varint(h.head)
-		if n == 0 {
-			continue
-		}
-		c.own += int64(n)
-		h.head = h.head[:0]
-		s := &c.sides[d]
-		switch typ {
-		case 0:
-			st.kind = controlStream
-		case 1:
-			st.kind = otherStream
-			if d == exchange.ToClient {
-				st.kind = promisedStream
-			}
-		case 2:
-			st.kind = otherStream
-			if !s.hasEnc {
-				st.kind, s.encoder, s.hasEnc = encoderStream, st.id, true
-				s.holed = h.holed
-			}
-		case 3:
-			st.kind = decoderStream
-		default:
-			st.kind = otherStream
-		}
-		if len(b) > 0 {
-			c.data(st, d, at, b)
-		}
+	h, s := &st.half[d], &c.sides[d]
+	typ, rest, ok := c.number(h, b)
+	if !ok {
 		return
+	}
+	switch typ {
+	case 0:
+		st.kind = controlStream
+	case 1:
+		st.kind = otherStream
+		if d == exchange.ToClient {
+			st.kind = promisedStream
+		}
+	case 2:
+		st.kind = otherStream
+		if !s.hasEnc {
+			st.kind, s.encoder, s.hasEnc = encoderStream, st.id, true
+			s.holed = h.holed
+		}
+	case 3:
+		st.kind = decoderStream
+	default:
+		st.kind = otherStream
+	}
+	if len(rest) > 0 {
+		c.data(st, d, at, rest)
 	}
 }
 

@@ -15,22 +15,14 @@ const maxPush = 1 << 31
 
 // beginPush reads the number that a push stream begins with (RFC 9114, section 4.6).
 func (c *Conn) beginPush(st *stream, d exchange.Dir, at packet.Pos, b []byte) {
-	h := &st.half[d]
-	for len(b) > 0 {
-		h.head = append(h.head, b[0])
-		b = b[1:]
-		id, n := quic.Varint(h.head)
-		if n == 0 {
-			continue
-		}
-		c.own += int64(n)
-		h.head = h.head[:0]
-		if st.kind, st.push = pushStream, id; id >= maxPush {
-			st.kind = otherStream
-		}
-		c.data(st, d, at, b)
+	id, rest, ok := c.number(&st.half[d], b)
+	if !ok {
 		return
 	}
+	if st.kind, st.push = pushStream, id; id >= maxPush {
+		st.kind = otherStream
+	}
+	c.data(st, d, at, rest)
 }
 
 // promise takes the number off the payload of a PUSH_PROMISE frame, which is then a header

@@ -265,7 +265,7 @@ func (s *Session) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		m := x.reading()
 		m.holed = true
 		m.size += n
-		noteGap(&m.anomalies, reason)
+		app.AddGap(&m.anomalies, reason)
 		if x.passed += n; x.passed == x.f.length {
 			s.frameDone(d, x, at)
 		}
@@ -275,21 +275,10 @@ func (s *Session) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		if x.state == inHeader {
 			s.unparsed += int64(x.n)
 		} else {
-			noteGap(&x.reading().anomalies, reason)
+			app.AddGap(&x.reading().anomalies, reason)
 		}
 		s.lose(d, x, at)
-		noteGap(&x.noted, reason)
-	}
-}
-
-func noteGap(a *exchange.Anomalies, reason string) {
-	switch reason {
-	case exchange.GapSnaplen:
-		a.Add(exchange.AnomalySnaplenCut)
-	case exchange.GapMirrorTruncated:
-		a.Add(exchange.AnomalyMirrorTruncated)
-	default:
-		a.Add(exchange.AnomalyLostSegment)
+		app.AddGap(&x.noted, reason)
 	}
 }
 
