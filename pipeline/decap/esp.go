@@ -3,6 +3,7 @@ package decap
 import (
 	"encoding/binary"
 	"math/bits"
+	"recap/reader/packet/checksum"
 )
 
 // stepESP reads an encapsulating security payload (RFC 4303, section 2) that is not
@@ -76,7 +77,7 @@ func (s *state) provesPayload(next byte, b []byte) bool {
 // checksummed reports whether b, of IP protocol proto, has a right checksum with the
 // pseudo header.
 func (s *state) checksummed(proto byte, b []byte) bool {
-	addrs := foldAdd(load64(s.src[:]), load64(s.src[8:]), load64(s.dst[:]), load64(s.dst[8:]))
+	addrs := checksum.Add(checksum.Add(load64(s.src[:]), load64(s.src[8:])), checksum.Add(load64(s.dst[:]), load64(s.dst[8:])))
 	pseudo := uint64(proto)<<8 + uint64(bits.ReverseBytes16(uint16(len(b))))
-	return fold(foldAdd(sum(b), addrs, pseudo, 0)) == 0xffff
+	return checksum.Fold(checksum.Add(checksum.Sum(b), checksum.Add(addrs, pseudo))) == 0xffff
 }

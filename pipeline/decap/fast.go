@@ -3,6 +3,7 @@ package decap
 import (
 	"encoding/binary"
 	"math/bits"
+	"recap/reader/packet/checksum"
 )
 
 // fast decodes what nearly every packet of a capture is: Ethernet, perhaps one
@@ -117,7 +118,7 @@ func sum20(h []byte) bool {
 	h = h[:20]
 	s, k := bits.Add64(load64(h), load64(h[8:]), 0)
 	s, k = bits.Add64(s, uint64(binary.LittleEndian.Uint32(h[16:])), k)
-	return fold(s+k) == 0xffff
+	return checksum.Fold(s+k) == 0xffff
 }
 
 // A nearStack is a stack of one VXLAN tunnel over IPv4, as the fast path looks for it.

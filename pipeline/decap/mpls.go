@@ -1,6 +1,9 @@
 package decap
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"recap/reader/packet/checksum"
+)
 
 const mplsName = "mpls"
 
@@ -49,7 +52,7 @@ func provesIP(b []byte) bool {
 		return false
 	}
 	hl := int(b[0]&15) * 4
-	return hl >= 20 && hl <= len(b) && fold(sum(b[:hl])) == 0xffff
+	return hl >= 20 && hl <= len(b) && checksum.Fold(checksum.Sum(b[:hl])) == 0xffff
 }
 
 // provesFrame reports whether b is surely an Ethernet frame: what it carries, behind any

@@ -121,7 +121,8 @@ func mix(v uint64) uint64 {
 // their order.
 func flowHash(a, b *[16]byte, ap, bp uint16) uint64 {
 	end := func(ip *[16]byte, port uint16) uint64 {
-		return mix(mix(mix(load64(ip[:])+0x9e3779b97f4a7c15)^load64(ip[8:])) + uint64(port))
+		front, back := binary.LittleEndian.Uint64(ip[:]), binary.LittleEndian.Uint64(ip[8:])
+		return mix(mix(mix(front+0x9e3779b97f4a7c15)^back) + uint64(port))
 	}
 	return mix(end(a, ap) + end(b, bp))
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"recap/pipeline/exchange"
+	"recap/reader/packet/checksum"
 )
 
 // TCP flags (RFC 9293, section 3.1).
@@ -83,7 +84,7 @@ func (s *side) init(from, to endpoints, v6 bool) {
 		a, b := from.ip.As16(), to.ip.As16()
 		copy(ip[8:], a[:])
 		copy(ip[24:], b[:])
-		pseudo = sum(ip[8:40])
+		pseudo = checksum.Sum(ip[8:40])
 	} else {
 		binary.BigEndian.PutUint16(s.head[12:], 0x0800)
 		// RFC 791, section 3.1; not to be fragmented.
@@ -91,13 +92,13 @@ func (s *side) init(from, to endpoints, v6 bool) {
 		a, b := from.ip.As4(), to.ip.As4()
 		copy(ip[12:], a[:])
 		copy(ip[16:], b[:])
-		s.ipSum = sum(ip[:20])
-		pseudo = sum(ip[12:20])
+		s.ipSum = checksum.Sum(ip[:20])
+		pseudo = checksum.Sum(ip[12:20])
 	}
 	tcp := s.head[etherLen+ipLen(v6):]
 	binary.BigEndian.PutUint16(tcp, from.port)
 	binary.BigEndian.PutUint16(tcp[2:], to.port)
-	s.tcpSum = add(pseudo, word(6)+word(from.port)+word(to.port))
+	s.tcpSum = checksum.Add(pseudo, word(6)+word(from.port)+word(to.port))
 }
 
 func ipLen(v6 bool) int {
@@ -145,7 +146,7 @@ func (s *side) frame(f []byte, v6 bool, g *segment) {
 	} else {
 		binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
 		binary.BigEndian.PutUint16(ip[4:], s.id)
-		put(ip[10:], add(s.ipSum, word(uint16(len(ip)))+word(s.id)))
+		put(ip[10:], checksum.Add(s.ipSum, word(uint16(len(ip)))+word(s.id)))
 		s.id++
 	}
 	tcp := ip[n:]
@@ -154,14 +155,14 @@ func (s *side) frame(f []byte, v6 bool, g *segment) {
 	offset := uint16(tcpLen+opts) << 10
 	binary.BigEndian.PutUint16(tcp[12:], offset|uint16(g.flags))
 	binary.BigEndian.PutUint16(tcp[14:], g.win)
-	total := add(s.tcpSum, word(uint16(len(tcp)))+word(uint16(g.seq>>16))+word(uint16(g.seq))+
+	total := checksum.Add(s.tcpSum, word(uint16(len(tcp)))+word(uint16(g.seq>>16))+word(uint16(g.seq))+
 		word(uint16(g.ack>>16))+word(uint16(g.ack))+word(offset|uint16(g.flags))+word(g.win))
 	if opts != 0 {
 		o := tcp[tcpLen : tcpLen+opts]
 		s.options(o, g)
-		total = add(total, sum(o))
+		total = checksum.Add(total, checksum.Sum(o))
 	}
-	put(tcp[16:], add(total, g.payload))
+	put(tcp[16:], checksum.Add(total, g.payload))
 }
 
 // options writes the options of g into o, which is as long as they are.

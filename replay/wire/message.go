@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"recap/pipeline/exchange"
+	"recap/reader/packet/checksum"
 	"recap/replay"
 )
 
@@ -444,7 +445,7 @@ func (m *message) copyTo(dst, buf []byte, off int) (s uint64) {
 		if done&1 == 1 {
 			p = shifted(p)
 		}
-		s = add(s, p)
+		s = checksum.Add(s, p)
 		done, off = done+len(part), 0
 		if done == len(dst) {
 			break

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"recap/pipeline/exchange"
+	"recap/reader/packet/checksum"
 	"recap/replay"
 	"recap/replay/targettest"
 )
@@ -208,7 +209,7 @@ func pieces(t *testing.T, p *exchange.Pair, n int) {
 			t.Fatalf("piece at %d differs", off)
 		}
 		var b [2]byte
-		binary.LittleEndian.PutUint16(b[:], fold(s))
+		binary.LittleEndian.PutUint16(b[:], checksum.Fold(s))
 		if got, want := binary.BigEndian.Uint16(b[:]), inet(out); got != want && got^want != 0xffff {
 			t.Fatalf("sum of the piece at %d is %#x, want %#x", off, got, want)
 		}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"recap/reader/packet/checksum"
 )
 
 // A Train is data segments that follow each other in one direction of a connection, as
@@ -95,14 +96,14 @@ func (t *Train) Virtio(h *[VirtioLen]byte) {
 	if v6 {
 		h[1] = tcp6
 		binary.BigEndian.PutUint16(ip[4:], uint16(length-ip6Len))
-		pseudo = sum(ip[8:40])
+		pseudo = checksum.Sum(ip[8:40])
 	} else {
 		binary.BigEndian.PutUint16(ip[2:], uint16(length))
 		ip[10], ip[11] = 0, 0
-		put(ip[10:], sum(ip[:ip4Len]))
-		pseudo = sum(ip[12:20])
+		put(ip[10:], checksum.Sum(ip[:ip4Len]))
+		pseudo = checksum.Sum(ip[12:20])
 	}
-	put(ip[n+offset:], add(pseudo, word(6)+word(uint16(length-n))))
+	put(ip[n+offset:], checksum.Add(pseudo, word(6)+word(uint16(length-n))))
 	// The kernel adds the rest and inverts: it wants the sum itself.
 	ip[n+offset], ip[n+offset+1] = ^ip[n+offset], ^ip[n+offset+1]
 	for i, v := range [...]int{t.head, t.size, etherLen + n, offset} {

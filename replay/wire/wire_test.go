@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"recap/pipeline/exchange"
+	"recap/reader/packet/checksum"
 	"recap/replay"
 	"recap/replay/targettest"
 )
@@ -110,9 +111,9 @@ func TestSumsAreThoseOfRFC1071(t *testing.T) {
 			src[i] = 0xff
 		}
 		want := inet(src)
-		for name, got := range map[string]uint64{"copySum": copySum(dst, src), "sum": sum(src)} {
+		for name, got := range map[string]uint64{"copySum": copySum(dst, src), "sum": checksum.Sum(src)} {
 			var b [2]byte
-			binary.LittleEndian.PutUint16(b[:], fold(got))
+			binary.LittleEndian.PutUint16(b[:], checksum.Fold(got))
 			if g := binary.BigEndian.Uint16(b[:]); g != want && g^want != 0xffff {
 				t.Fatalf("%s of %d bytes = %#x, want %#x", name, n, g, want)
 			}
