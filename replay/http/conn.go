@@ -41,6 +41,7 @@ type conn struct {
 	reader   reader
 	response response
 	request  request
+	stripped exchange.Request // see own
 	out      []byte
 	marker   []byte
 	answer   answer
@@ -153,10 +154,20 @@ func (c *conn) run() {
 	}
 }
 
+// own returns r without credentials. Another connection may be sending the same pair, in
+// another pass over the source: what belongs to the pair stays as it is.
+func (c *conn) own(r *exchange.Request) *exchange.Request {
+	if c.t.o.KeepSecrets {
+		return r
+	}
+	c.stripped = *r
+	c.t.o.Strip(&c.stripped)
+	return &c.stripped
+}
+
 // send sends one request and reads its response, or starts to over HTTP/2.
 func (c *conn) send(j *job) {
-	p := j.Pair
-	if err := c.t.prepare(&c.request, &p.Request, p.Protocol); err != nil {
+	if err := c.t.prepare(&c.request, c.own(&j.Pair.Request), j.Pair.Protocol); err != nil {
 		c.t.env.LeftOut(j.Seq, c.t.stats.leaveOut(err))
 		c.t.done(j)
 		return

@@ -18,7 +18,8 @@ type Options struct {
 	// may change something at the target are left out and counted.
 	AllowUnsafe bool
 	// KeepSecrets sends credentials as they were recorded. Without it Strip takes
-	// them out of each request; where Strip is nil, [StripCredentials] does.
+	// them out of a copy of each request, whose list of fields it must not change in
+	// place; where Strip is nil, [StripCredentials] does.
 	KeepSecrets bool
 	Strip       func(*exchange.Request)
 

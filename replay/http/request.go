@@ -76,12 +76,8 @@ type request struct {
 	close, keep bool
 }
 
-// prepare fills q with what is sent for the request r, which it may change. The list
-// of fields is used again.
+// prepare fills q with what is sent for the request r. The list of fields is used again.
 func (t *Target) prepare(q *request, r *exchange.Request, protocol string) error {
-	if !t.o.KeepSecrets {
-		t.o.Strip(r)
-	}
 	*q = request{method: r.Method, target: t.target(r), old: protocol == "HTTP/1.0" || protocol == "HTTP/0.9",
 		fields: q.fields[:0], body: r.Body}
 	q.length = len(r.Body) > 0 || r.HasBody || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH"
@@ -256,10 +252,13 @@ func hasItem(list, item string) bool {
 // StripCredentials takes out of r what a server would take for proof of identity:
 // fields that carry it, user names in the target, parameters that are named for it.
 // It is what is done without [Options.Strip]; it knows fewer names than a tool
-// that is about redaction.
+// that is about redaction. The list of fields that r came with is not changed.
 func StripCredentials(r *exchange.Request) {
-	r.Headers = slices.DeleteFunc(fieldsOf(&r.Message), func(h exchange.Header) bool { return credential(h.Name) })
-	r.HeadEscaped = false
+	secret := func(h exchange.Header) bool { return credential(h.Name) }
+	r.Headers, r.HeadEscaped = fieldsOf(&r.Message), false
+	if slices.ContainsFunc(r.Headers, secret) {
+		r.Headers = slices.DeleteFunc(slices.Clone(r.Headers), secret)
+	}
 	if before, query, ok := strings.Cut(r.Target, "?"); ok {
 		r.Target = before + stripQuery(query)
 	}

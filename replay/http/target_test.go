@@ -200,6 +200,14 @@ func TestCredentialsAreTakenOut(t *testing.T) {
 	if h, q := <-heads, <-queries; strings.Contains(fmt.Sprint(h, q), "s3cret") || q != "x=1&y=2" {
 		t.Errorf("%v %q", h, q)
 	}
+	again := secrets()
+	want := slices.Clone(again[0].Pair.Request.Headers)
+	run(t, base, Options{}, &targettest.Env{}, again)
+	<-heads
+	<-queries
+	if q := &again[0].Pair.Request; !slices.Equal(q.Headers, want) || !strings.Contains(q.Target, "s3cret") {
+		t.Errorf("the pair, which another pass may send meanwhile, was changed to %v %s", q.Headers, q.Target)
+	}
 	run(t, base, Options{KeepSecrets: true}, &targettest.Env{}, secrets())
 	if h, q := <-heads, <-queries; h.Get("Authorization") != "s3cret" || h.Get("Cookie") != "s3cret" || !strings.Contains(q, "s3cret") {
 		t.Errorf("%v %q", h, q)
