@@ -220,14 +220,15 @@ func (r *runner) run() (err error) {
 			r.ended = EndedInterrupted
 		}
 	}()
-	collected, err := r.collect()
-	if err != nil {
+	// The target first: it may make what the collector is to read. It sends nothing yet.
+	if r.target, err = r.o.Open(r.user, r); err != nil {
 		r.ended = EndedError
 		return err
 	}
-	if r.target, err = r.o.Open(r.user, r); err != nil {
+	collected, err := r.collect()
+	if err != nil {
 		r.ended = EndedError
-		return errors.Join(err, collected(true))
+		return errors.Join(err, r.close())
 	}
 	if p, ok := r.target.(Preparer); ok {
 		r.plan.prepare = p.Prepare
@@ -236,7 +237,7 @@ func (r *runner) run() (err error) {
 	r.phase.Store(&phaseSending)
 	r.ended, err = r.work()
 	r.phase.Store(&phaseCollecting)
-	if cerr := collected(false); cerr != nil {
+	if cerr := collected(); cerr != nil {
 		err = errors.Join(err, cerr)
 		r.ended = EndedError
 	}
@@ -277,11 +278,10 @@ func (r *runner) work() (ended string, err error) {
 	return EndedError, errStuck
 }
 
-// collect starts the collector and returns the function that ends it; abort does so
-// without waiting for more.
-func (r *runner) collect() (end func(abort bool) error, err error) {
+// collect starts the collector and returns the function that ends it.
+func (r *runner) collect() (end func() error, err error) {
 	if r.o.Collect == nil {
-		return func(bool) error { return nil }, nil
+		return func() error { return nil }, nil
 	}
 	c, err := r.o.Collect(r.user, r)
 	if err != nil {
@@ -296,7 +296,7 @@ func (r *runner) collect() (end func(abort bool) error, err error) {
 	go func() {
 		done <- c.Collect(ctx, func(o *Observation) { r.ledger.observe(o, r.clock.now()) })
 	}()
-	return func(abort bool) error {
+	return func() error {
 		defer cancel()
 		quiet := r.o.Quiet
 		interrupted := r.user.Done()
@@ -305,7 +305,7 @@ func (r *runner) collect() (end func(abort bool) error, err error) {
 			time.AfterFunc(d, cancel)
 			time.AfterFunc(d+time.Second, func() { close(hard) })
 		}
-		if r.user.Err() != nil || abort {
+		if r.user.Err() != nil {
 			quiet = min(quiet, time.Second)
 			stopIn(r.o.Grace)
 			interrupted = nil

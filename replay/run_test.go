@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"testing"
 	"time"
@@ -132,6 +133,30 @@ func (g *ingestor) Collect(ctx context.Context, out func(*Observation)) error {
 
 func (g *ingestor) options(pairs []*exchange.Pair) Options {
 	return Options{Source: sourceOf(pairs...), Open: g.open, Collect: g.collect, Rate: Rate{max: true}, Quiet: time.Millisecond}
+}
+
+// A target may make what the collector is to read, such as a topic; and it is closed where
+// the collector cannot be had.
+func TestTheTargetIsOpenedBeforeTheCollector(t *testing.T) {
+	g := newIngestor()
+	opened := false
+	o := g.options(manyPairs(3))
+	o.Open = func(ctx context.Context, env Env) (Target, error) {
+		opened = true
+		return g.open(ctx, env)
+	}
+	o.Collect = func(ctx context.Context, env Env) (Collector, error) {
+		if !opened {
+			t.Error("the collector is asked first")
+		}
+		return nil, errors.New("no such topic")
+	}
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no such topic") {
+		t.Errorf("Run = %v", err)
+	}
+	if !g.closed {
+		t.Error("the target was not closed")
+	}
 }
 
 func TestRunBalances(t *testing.T) {
