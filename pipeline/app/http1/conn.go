@@ -125,6 +125,9 @@ type Conn struct {
 	held    int64 // bytes of bodies that open pairs own
 	reqGap  bool  // requests may have been lost since the last response was paired
 	respGap bool  // responses may have been lost
+	mid     bool  // requests from before the capture may wait
+	skipped bool  // a response begins in a hole
+	passed  int   // how many of open[first:] no response to come can answer
 	hidden  bool  // the gap is long enough to hold a request
 	// hiddenAt is where in the request stream that gap begins.
 	hiddenAt int64
@@ -148,7 +151,7 @@ func New(env *app.Env, conn *exchange.Conn, midstream [2]bool) *Conn {
 		c.sides[d].junkAcked = math.MinInt64
 		c.sides[d].turn = newTurn(mid)
 		if mid {
-			c.sides[d].state = lost
+			c.sides[d].state, c.mid = lost, true
 			c.missed(exchange.Dir(d))
 		}
 	}

@@ -138,6 +138,9 @@ func (c *Conn) parseCut(d exchange.Dir, s *side) {
 	if i >= 0 && i < len(head)-1 {
 		m.Head = head[:i]
 	}
+	if d == exchange.ToServer {
+		m.Head = withoutCutVersion(m.Head)
+	}
 	c.parseHead(d, s, nil)
 	m.Head = head
 	escaped := s.pair.Anomalies.Has(exchange.AnomalyEscapedBytes)
@@ -155,6 +158,16 @@ func (c *Conn) parseCut(d exchange.Dir, s *side) {
 	case !StrictStart(d, head):
 		s.pair.Response.Status, s.pair.Response.Reason = 0, ""
 	}
+}
+
+// withoutCutVersion returns b, the beginning of a request line, without the beginning of
+// the version, which would pass for the end of the target.
+func withoutCutVersion(b []byte) []byte {
+	method, last := bytes.IndexByte(b, ' '), bytes.LastIndexByte(b, ' ')
+	if method < last && len(b)-last-1 < len("HTTP/1.1") && bytes.HasPrefix([]byte("HTTP/1."), b[last+1:]) {
+		return b[:last]
+	}
+	return b
 }
 
 func (s *side) free() {

@@ -29,6 +29,7 @@ func (c *Conn) Gap(d exchange.Dir, at packet.Pos, n int64, reason string) {
 		return
 	case atStart:
 		c.cutMessage(d, s, &at, n)
+		c.skipped = c.skipped || d == exchange.ToClient && s.meta == nil
 	case lost:
 		c.skip(s, s.part) // nothing may be glued together over the gap
 		s.turn.tail = [len(lastChunk)]byte{}

@@ -43,15 +43,9 @@ func (c *Conn) match(at *packet.Pos) *meta {
 	if c.respGap || queue[0].unsure {
 		// A client that does not pipeline sends a request when it has the response
 		// before: a request sent with knowledge of this response's bytes is a later one.
-		last := -1
-		for i, m := range queue {
-			if m.reqAcked > at.Offset {
-				break
-			}
-			last = i
-		}
-		if last < 0 || queue[last].unsure || last > 0 && (queue[last-1].reqAcked == packet.NoOffset || queue[last-1].reqAcked >= queue[last].reqAcked) ||
-			c.overlooked(queue[last:], at) {
+		last := c.newest(queue, at)
+		if last < c.passed || queue[last].unsure || last > c.passed && !c.followed(queue[last-1:]) ||
+			!c.piped && (last > 0 || c.mid) && queue[last].late(at) || c.overlooked(queue[last:], at) {
 			return c.alone()
 		}
 		for range last {
@@ -59,13 +53,59 @@ func (c *Conn) match(at *packet.Pos) *meta {
 			m.pair.Anomalies.Add(exchange.AnomalyLostSegment)
 			c.drop(m)
 		}
-		c.respGap = false
+		c.respGap, c.skipped, c.passed, c.mid = false, false, 0, false
 	}
 	m := c.open[c.first]
 	if m.afterGap && at.Acked != packet.NoOffset && m.reqStart >= at.Acked {
 		return c.alone() // the server had not seen this request: it answers one that is missing
 	}
+	if n := len(c.open); n > c.first+1 && at.Offset >= c.open[n-1].reqAcked && c.open[n-1].reqAcked != packet.NoOffset {
+		c.piped = true // sent without waiting for this response
+	}
+	if m.afterGap && c.mid && m.late(at) {
+		c.piped, c.respGap = true, true // what came since the client sent it answers one from before the capture
+		return c.alone()
+	}
 	return m
+}
+
+// newest returns which of queue is the newest that a response beginning at at may answer,
+// -1 for none.
+func (c *Conn) newest(queue []*meta, at *packet.Pos) int {
+	last := -1
+	for i, m := range queue {
+		if m.reqAcked > at.Offset || at.Acked != packet.NoOffset && m.reqStart >= at.Acked {
+			break
+		}
+		last = i
+	}
+	return last
+}
+
+// followed reports whether the second of queue was sent when the first had been answered.
+func (c *Conn) followed(queue []*meta) bool {
+	return !c.piped && queue[0].reqAcked != packet.NoOffset && queue[0].reqAcked < queue[1].reqAcked
+}
+
+// pass notes a response whose request is not known: where the client pipelines, none of
+// those behind it answers the oldest request that waits, nor the next one if another
+// response begins in the hole before it. Requests that are missing may have got them.
+func (c *Conn) pass() {
+	n := 1
+	if c.skipped {
+		n = 2
+	}
+	c.skipped = false
+	queue := c.open[c.first:]
+	for ; c.piped && n > 0 && c.passed < len(queue) && !queue[c.passed].afterGap; n-- {
+		c.passed++
+	}
+}
+
+// late reports whether a response that begins at at comes behind others than those that
+// the client had when it sent m: m may be one of several that wait.
+func (m *meta) late(at *packet.Pos) bool {
+	return m.reqAcked != packet.NoOffset && m.reqAcked < at.Offset
 }
 
 // overlooked reports whether the server, when it sent a response that begins at at, may
@@ -115,6 +155,7 @@ func (c *Conn) unqueue(m *meta) {
 			copy(c.open[c.first+1:i+1], c.open[c.first:i])
 			c.open[c.first] = nil
 			c.first++
+			c.passed = max(0, c.passed-1)
 			break
 		}
 	}
@@ -150,6 +191,9 @@ func (c *Conn) finish(d exchange.Dir, s *side, bad bool) {
 	}
 	c.matched = m.queued
 	c.unqueue(m)
+	if c.respGap && !m.pair.Request.Present && m.pair.Response.Status >= 200 {
+		c.pass()
+	}
 	if m.reqDone || !m.pair.Request.Present {
 		c.emit(m)
 	} else {

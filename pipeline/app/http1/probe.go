@@ -80,13 +80,21 @@ func (c *Conn) settle(d exchange.Dir, s *side, at *packet.Pos) bool {
 // otherSpoke settles what waits on one side when the other goes on: a request that is
 // answered has ended, and so has a response behind which the next request comes.
 func (c *Conn) otherSpoke(d exchange.Dir, s *side, at *packet.Pos) {
-	if up := &c.sides[exchange.ToServer]; s.state == inDoubt && len(s.part) == 0 && !c.piped && up.state == atStart && c.mayAnswerHead(s) {
+	if s.state == inDoubt && len(s.part) == 0 && !c.piped && c.mayAnswerHead(s) && c.goesOn(s, at) {
 		c.answerHead(s, at) // the client does not wait for a body
 		return
 	}
 	if s.pending || len(s.part) == 0 && (s.state == inDoubt || s.state == inBoundary || s.state == inProbe && d == exchange.ToServer) {
 		c.settle(d, s, at)
 	}
+}
+
+// goesOn reports whether the client, which speaks at at, has done with a response of which
+// s has read the head: it begins a request, or has lost the beginning of one since it had
+// that head.
+func (c *Conn) goesOn(s *side, at *packet.Pos) bool {
+	up := &c.sides[exchange.ToServer]
+	return up.state == atStart || up.state == lost && up.gapped && s.bodyAt >= 0 && at.Acked >= s.bodyAt
 }
 
 // probe decides whether b, all that came of a body, is chunked, where readers may differ

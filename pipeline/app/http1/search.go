@@ -28,6 +28,7 @@ func (c *Conn) search(d exchange.Dir, s *side, at *packet.Pos, b []byte, first b
 		}
 		if mayStart(d, b[i:]) { // the line goes on in the next segment
 			if c.skip(s, b[:i]); i > 0 {
+				c.unseen(d, at)
 				s.junkAcked = at.Acked
 			}
 			s.part = append([]byte(nil), b[i:]...)
@@ -36,10 +37,19 @@ func (c *Conn) search(d exchange.Dir, s *side, at *packet.Pos, b []byte, first b
 	}
 	c.skip(s, b)
 	if len(b) > 1 { // a single byte is a keep-alive probe (RFC 9293, section 3.8.4)
+		c.unseen(d, at)
 		s.junkAcked = at.Acked
 		s.turn.within(at, b)
 	}
 	return nil
+}
+
+// unseen notes that bytes at at, in which no message begins, are of a request of which the
+// beginning is missing, if their sender had received more than when it sent the last request.
+func (c *Conn) unseen(d exchange.Dir, at *packet.Pos) {
+	if n := len(c.open); d == exchange.ToServer && c.reqGap && !c.hidden && n > c.first && at.Acked > c.open[n-1].reqAcked {
+		c.hidden, c.hiddenAt = true, at.Offset
+	}
 }
 
 // skip counts bytes that belong to no message, and keeps them where they may be an answer.
