@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"slices"
 
+	"recap/pipeline/app"
 	"recap/pipeline/app/http1"
+	"recap/pipeline/app/http2"
 	"recap/pipeline/exchange"
+	"recap/pipeline/tls"
 )
 
 // A copy of stream bytes that differs from the first may come when the pair in which they
@@ -28,7 +31,8 @@ const (
 type rest struct {
 	pair       *exchange.Pair // not to be touched any more: only to tell which one; nil where pairs are only counted
 	number     int64          // Completed of the pair
-	begins     [2]int64       // by direction: Message.Begin
+	ordinal    int32
+	begins     [2]int64 // by direction: Message.Begin
 	cum, clock int64
 	known      bool // the pair has the anomaly
 }
@@ -52,7 +56,7 @@ func (l *late) isAbout(p *exchange.Pair) bool {
 // lies remembers where p lies, which is being given out.
 func (c *conn) lies(p *exchange.Pair) {
 	w := c.part.w
-	if _, ok := c.parser.(*http1.Conn); !ok || w.opt.prompt {
+	if w.opt.prompt {
 		return
 	}
 	most := maxToldRests
@@ -67,7 +71,7 @@ func (c *conn) lies(p *exchange.Pair) {
 	}
 	r := &c.rests[c.nrests%most]
 	c.nrests++
-	r.pair, r.number = p, w.now.Number
+	r.pair, r.number, r.ordinal = p, w.now.Number, p.Ordinal
 	if w.opt.counting {
 		r.pair = nil
 	}
@@ -77,14 +81,107 @@ func (c *conn) lies(p *exchange.Pair) {
 
 // Conflict implements tcp.Handler: bytes of a complete pair are told to that, where it is
 // known; those of a message that is being read are noted with it.
-func (c *conn) Conflict(side int, offset int64) bool {
-	d := c.dir(side)
-	if p, ok := c.parser.(*http1.Conn); !ok || offset >= p.Reading(d) {
+func (c *conn) Conflict(side int, from, to int64) bool {
+	d, came := c.dir(side), from < c.tcp.Halves[side].Offset()
+	if c.parser == nil {
 		return false
 	}
+	p, from, to, ok := c.inside(d, from, to, came)
+	switch p := p.(type) {
+	case nil:
+		if ok {
+			c.clashed()
+		}
+		return ok
+	case app.Disputer:
+		return c.disputed(p, d, from, to, came)
+	case *http1.Conn:
+		if !came || from >= p.Reading(d) && p.Next(d) == nil {
+			return false
+		}
+		if open := p.Holds(d, from); open != nil {
+			c.clashed()
+			addClash(open)
+			return true
+		}
+		return c.clash(d, from)
+	}
+	return false
+}
+
+// clashed notes with the connection that bytes came again and differ.
+func (c *conn) clashed() {
 	for _, a := range clashes {
 		c.anomalies.Add(a)
 	}
+}
+
+// inside returns the parser that reads the bytes between two offsets of direction d, and
+// what the offsets are in its stream. It is nil where that is not known, or, with ok, where
+// nobody reads them. came says that they were handed over.
+func (c *conn) inside(d exchange.Dir, from, to int64, came bool) (p app.Parser, first, end int64, ok bool) {
+	p, first, end = c.parser, from, to
+	for {
+		switch x := p.(type) {
+		case *tls.Conn:
+			if !came {
+				return nil, 0, 0, false // in which record is not known
+			}
+			if p, first, end, ok = x.Inside(d, first, end); p == nil {
+				return nil, 0, 0, ok
+			}
+		case *http1.Conn:
+			next := x.Next(d)
+			if h, ok := next.(*http2.Conn); next == nil || ok && first < h.Start(d) {
+				return p, first, end, true
+			}
+			p = next
+		default:
+			return p, first, end, true
+		}
+	}
+}
+
+// disputed tells the exchanges that p says some bytes are of. came says that they were
+// handed over before the copy that differs came.
+func (c *conn) disputed(p app.Disputer, d exchange.Dir, from, to int64, came bool) bool {
+	var what exchange.Anomalies
+	what.Add(exchange.AnomalyOverlapConflict)
+	if came {
+		what.Add(exchange.AnomalyRetransmissionDiffers)
+	}
+	over, ok := p.Disputed(d, from, to, &what, nil)
+	if !ok {
+		return false
+	}
+	c.anomalies.Merge(&what)
+	for _, ordinal := range over {
+		c.clashOf(ordinal)
+	}
+	return true
+}
+
+// clashOf tells the complete pair with that ordinal that its bytes came again and differ.
+func (c *conn) clashOf(ordinal int32) {
+	for _, w := range c.waiting.all() {
+		if w.waits(c) && w.spot.ordinal == ordinal {
+			if w.pair != nil {
+				addClash(w.pair)
+			}
+			return
+		}
+	}
+	for i := range c.rests {
+		if r := &c.rests[i]; r.ordinal == ordinal {
+			c.contradict(r)
+			return
+		}
+	}
+}
+
+// clash tells the complete pair that has the byte at offset that it came again and differs.
+func (c *conn) clash(d exchange.Dir, offset int64) bool {
+	c.clashed()
 	list := c.waiting.all()
 	for i := len(list) - 1; i >= 0; i-- {
 		if p := list[i].pair; list[i].open && p != nil && mayHold(messageOf(p, d).Begin, offset) {

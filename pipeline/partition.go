@@ -22,7 +22,7 @@ type partition struct {
 	budget int64
 	// tuples are the connections by addresses and ports alone, linked by conn.sibling.
 	tuples    map[exchange.FlowKey]*conn
-	tunnelled bool       // a packet in a tunnel was seen
+	tunnelled bool       // a packet in a tunnel was seen, in any partition
 	waiting   waitlist   // pairs held back
 	unused    []*waiting // memory for more
 	quic      quicTable
@@ -64,7 +64,7 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 		at.BadChecksum = !ok && !offload
 	}
 	w.stack(s.Stack)
-	p.tunnelled = p.tunnelled || s.Stack != 0
+	p.tunnelled = p.tunnelled || w.tunnel != 0 && s.Number >= w.tunnel
 	w.ledger.payload += int64(len(s.Payload()))
 	if p.quic.oldest != nil {
 		p.idleQUIC(s.Clock, *at)

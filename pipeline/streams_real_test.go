@@ -153,6 +153,7 @@ func TestWebSocketLikeTshark(t *testing.T) {
 			Layers struct {
 				TCP struct {
 					Src string `json:"tcp.srcport"`
+					Dst string `json:"tcp.dstport"`
 				} `json:"tcp"`
 				WebSocket json.RawMessage `json:"websocket"`
 			} `json:"layers"`
@@ -168,7 +169,7 @@ func TestWebSocketLikeTshark(t *testing.T) {
 		Longer  string `json:"websocket.payload_length_ext_16"`
 		Longest string `json:"websocket.payload_length_ext_64"`
 	}
-	frames := map[string]string{} // by port of the sender
+	frames := map[string]string{} // by ports of the sender and the receiver
 	for _, p := range packets {
 		var list []layer
 		if raw := bytes.TrimSpace(p.Source.Layers.WebSocket); raw[0] == '[' {
@@ -180,12 +181,13 @@ func TestWebSocketLikeTshark(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		ports := p.Source.Layers.TCP.Src + " " + p.Source.Layers.TCP.Dst
 		for _, f := range list {
 			n, _ := strconv.Atoi(cmp.Or(f.Longest, f.Longer, f.Length))
 			if f.Opcode == "0" { // a message that goes on
-				frames[p.Source.Layers.TCP.Src] += fmt.Sprintf("+%d ", n)
+				frames[ports] += fmt.Sprintf("+%d ", n)
 			} else {
-				frames[p.Source.Layers.TCP.Src] += fmt.Sprintf("%s:%d ", f.Opcode, n)
+				frames[ports] += fmt.Sprintf("%s:%d ", f.Opcode, n)
 			}
 		}
 	}
@@ -207,8 +209,8 @@ func TestWebSocketLikeTshark(t *testing.T) {
 	_, messages := recorded(t, "streams.pcap", 1)
 	for _, m := range messages {
 		if m.Kind == "websocket" {
-			port := fmt.Sprint([2]uint16{m.Conn.Client.Port, m.Conn.Server.Port}[m.Dir])
-			got[port] += fmt.Sprintf(" %d:%d", opcodes[m.Type], m.WireSize)
+			ports := [2]uint16{m.Conn.Client.Port, m.Conn.Server.Port}
+			got[fmt.Sprint(ports[m.Dir], " ", ports[1-m.Dir])] += fmt.Sprintf(" %d:%d", opcodes[m.Type], m.WireSize)
 		}
 	}
 	if len(want) < 3 {
@@ -216,7 +218,7 @@ func TestWebSocketLikeTshark(t *testing.T) {
 	}
 	for port := range want {
 		if got[port] != want[port] {
-			t.Errorf("port %s sends\n%s\nto tshark\n%s", port, got[port], want[port])
+			t.Errorf("of ports %s one sends\n%s\nto tshark\n%s", port, got[port], want[port])
 		}
 	}
 }

@@ -49,10 +49,10 @@ type waiting struct {
 // whether it does, or has found the copy already.
 func (c *conn) holdPair(p *exchange.Pair) bool {
 	messages, early := c.streams.messagesOf(p.ID)
-	kin := p.State != exchange.Complete && !goesOn(p) && c.part.tunnelled && c.young() // another tap's first packet may still come
+	kin := (p.State != exchange.Complete || goesOn(p)) && c.young() && c.part.mayMirror(c.clock) // another tap's first packet may still come
 	if c.company == nil && !kin {
 		c.remember(p)
-		c.alone(p, nil)
+		c.alone(p, messages)
 		return false
 	}
 	s := &c.part.w.sought

@@ -233,7 +233,8 @@ func TestTapsThatBothHaveAPart(t *testing.T) {
 	body := func(c string) string { return server + `"` + strings.Repeat(c, 60) + `"` }
 	head := server + `"HTTP/1.1 200 OK\r\nContent-Length: 120\r\n\r\n"`
 	for _, tt := range []struct{ name, capture, state string }{
-		{"each cuts another packet", both(append(slices.Clone(open), head, body("a"), body("b")), [2]int{5, 6}, nil), "partial"},
+		{"each cuts a packet that the other has whole", both(append(slices.Clone(open), head, body("a"), body("b")), [2]int{5, 6}, nil), "complete"},
+		{"both cut one packet", both(append(slices.Clone(open), head, body("a"), body("b")), [2]int{5, 5}, nil), "partial"},
 		{"one shows what the client says only, and no end of it", both(append(slices.Clone(open), head, body("a"), body("b"), client+"ack @10s", client+"ack @10s"), [2]int{-1, -1},
 			func(tap int, l string) bool {
 				return tap == 1 && strings.HasPrefix(l, server) || tap == 1 && strings.Contains(l, "@")

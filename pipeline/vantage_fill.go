@@ -52,12 +52,13 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
 }
 
 // agrees reports whether c and d hold the same bytes around a hole of n bytes in c: some
-// must be the same, and none may differ. Once they are known to be one conversation, fewer
-// will do.
+// must be the same there, or where the two share a packet anywhere, and none may differ.
+// Once they are known to be one conversation, fewer will do.
 func (c *conn) agrees(d *conn, side int, seq uint32, n int64) bool {
 	const reach = 256
 	h, enough := &c.part.w.hist, int64(64)
-	if c.tcp.SharesPacket(&d.tcp) {
+	shares := c.tcp.SharesPacket(&d.tcp)
+	if shares {
 		enough = 16
 	}
 	same, differ := c.tcp.Agree(&d.tcp, h, side, seq-reach, reach)
@@ -66,11 +67,15 @@ func (c *conn) agrees(d *conn, side int, seq uint32, n int64) bool {
 		behind, differ = c.tcp.Agree(&d.tcp, h, side, seq+uint32(n), reach)
 		same += behind
 	}
+	elsewhere := int64(0)
+	if same < enough {
+		elsewhere = 64
+	}
 	i := slices.Index(c.proven, d)
 	switch {
 	case differ && i >= 0:
 		c.proven = slices.Delete(c.proven, i, i+1)
-	case !differ && i < 0 && same >= enough && c.nowhereDiffers(d):
+	case !differ && i < 0 && (same >= enough || shares) && c.nowhereDiffers(d, elsewhere):
 		if len(c.proven) < maxPlaces {
 			c.proven = append(c.proven, d)
 		}
@@ -79,17 +84,20 @@ func (c *conn) agrees(d *conn, side int, seq uint32, n int64) bool {
 	return !differ && i >= 0
 }
 
-// nowhereDiffers reports whether all that c and d hold of late is the same: two tenants
-// may say the same for a while.
-func (c *conn) nowhereDiffers(d *conn) bool {
+// nowhereDiffers reports whether all that c and d hold of late is the same, and that is
+// enough bytes: two tenants may say the same for a while.
+func (c *conn) nowhereDiffers(d *conn, enough int64) bool {
 	const reach = 1 << 20
+	all := int64(0)
 	for side := range c.tcp.Halves {
 		from := max(0, c.tcp.Halves[side].Offset()-reach)
-		if _, differ := c.tcp.Agree(&d.tcp, &c.part.w.hist, side, c.tcp.Seq(side, from), 2*reach); differ {
+		same, differ := c.tcp.Agree(&d.tcp, &c.part.w.hist, side, c.tcp.Seq(side, from), 2*reach)
+		if differ {
 			return false
 		}
+		all += same
 	}
-	return true
+	return all >= enough
 }
 
 // Missing implements tcp.Handler: another tap may have what c is about to give up.
@@ -101,4 +109,21 @@ func (c *conn) Missing(side int) (found bool) {
 		found = c.kin(d) && c.fill(d, side, c.part.w.now)
 	}
 	return found
+}
+
+// Cut implements tcp.Handler: another tap may have seen a packet whole that was cut here.
+func (c *conn) Cut(side int, seq uint32, n int64) (most []byte) {
+	if c.company == nil {
+		return nil
+	}
+	n = min(n, 64<<10) // of a packet
+	for d := c.newest(); d != nil; d = d.sibling {
+		if !c.kin(d) {
+			continue
+		}
+		if b := d.tcp.Run(&c.part.w.hist, side, seq, int(n)); len(b) > len(most) && c.agrees(d, side, seq, n) {
+			most = b
+		}
+	}
+	return most
 }

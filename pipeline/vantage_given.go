@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"hash/maphash"
+	"strings"
 
 	"recap/pipeline/app/http1"
 	"recap/pipeline/exchange"
@@ -30,7 +31,7 @@ const (
 // first packet may come.
 func (c *conn) remember(p *exchange.Pair) {
 	c.extend(p)
-	if p.State == exchange.Complete && !goesOn(p) && len(c.given) < maxGiven && c.young() && !c.heardPlainly() {
+	if p.State == exchange.Complete && !goesOn(p) && len(c.given) < maxGiven && c.young() && !c.heardPlainly(p) {
 		c.given = append(c.given, given{c.spotOf(p), c.part.w.sumOf(p), nil, c.part.w.now.Number, c.part.w.hist.Now(), c.clock})
 	}
 }
@@ -40,12 +41,22 @@ func (c *conn) young() bool {
 	return !c.part.w.opt.split && c.clock-c.began <= vantageTime
 }
 
-// heardPlainly reports whether c's pairs are known without being remembered, by
-// [conn.retells]: those of HTTP/1, while nothing comes in a tunnel, which is most captures.
-func (c *conn) heardPlainly() bool {
-	_, ok := c.parser.(*http1.Conn)
-	return ok && !c.part.tunnelled
+// mayMirror reports whether a packet in a tunnel was seen, or the capture is so young that
+// one may still come which shows what was said at its beginning.
+func (p *partition) mayMirror(clock int64) bool {
+	return p.tunnelled || clock <= vantageTime && !p.w.opt.prompt
 }
+
+// heardPlainly reports whether p is known without being remembered, by [conn.retells]: a
+// pair of HTTP/1, while nothing comes in a tunnel, which is most captures.
+func (c *conn) heardPlainly(p *exchange.Pair) bool {
+	_, ok := c.parser.(*http1.Conn)
+	return ok && !c.part.tunnelled && inTurn(p)
+}
+
+// inTurn reports whether messages of p and those of the pairs around it take turns, as those
+// of HTTP/2, which may go on behind an upgrade, do not.
+func inTurn(p *exchange.Pair) bool { return strings.HasPrefix(p.Protocol, "HTTP/1") }
 
 // sumOf returns a sum of all the bytes of p.
 func (w *worker) sumOf(p *exchange.Pair) uint64 {

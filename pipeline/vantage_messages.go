@@ -33,14 +33,23 @@ func costOf(list []*exchange.StreamMessage) (n int64) {
 // message takes a message of the connection.
 func (c *conn) message(m *exchange.StreamMessage) {
 	s := &c.streams
-	switch w := s.later[m.PairID]; {
+	w := s.later[m.PairID]
+	if w != nil && !w.open && c.company == nil && !c.young() { // nobody else shows it
+		delete(s.later, m.PairID)
+		s.begin(m.PairID)
+		w = nil
+	}
+	switch {
 	case w != nil:
 		w.message(c, m)
-	case c.company != nil && !s.early[m.PairID]:
+	case !s.early[m.PairID] && (c.company != nil || c.young() && c.part.mayMirror(c.clock)):
 		s.held = append(s.held, m)
 		s.bytes += messageCost + int64(len(m.Payload))
 	default:
 		if !s.early[m.PairID] && !c.part.w.opt.split {
+			if len(s.held) > 0 {
+				s.releaseOf(m.PairID, c.part.w.env.Message)
+			}
 			s.begin(m.PairID)
 		}
 		c.part.w.env.Message(m)
@@ -61,6 +70,14 @@ func (s *streams) release(give func(*exchange.StreamMessage)) {
 		give(m)
 	}
 	s.held, s.bytes = nil, 0
+}
+
+// releaseOf gives out what waits for a pair, of which more is given out as it comes.
+func (s *streams) releaseOf(id exchange.ID, give func(*exchange.StreamMessage)) {
+	list, _ := s.messagesOf(id)
+	for _, m := range list {
+		give(m)
+	}
 }
 
 // messagesOf takes the messages of a pair out of those that wait; early says that

@@ -14,6 +14,9 @@ type stretch struct{ from, last int64 }
 
 // extend notes that p is given out at once.
 func (c *conn) extend(p *exchange.Pair) {
+	if !inTurn(p) {
+		return
+	}
 	for i, m := range [...]*exchange.Message{&p.Request.Message, &p.Response.Message} {
 		t := &c.ranges[c.client^i]
 		switch {

@@ -24,6 +24,14 @@ type Parser interface {
 	Memory() int64
 }
 
+// A Disputer knows of which exchanges the bytes are that it got.
+type Disputer interface {
+	// Disputed notes what with the open exchanges that have some of the bytes between two
+	// stream offsets of direction d, also where those are still to come. It appends the
+	// ordinals of exchanges that are over to over; ok is false where it cannot tell.
+	Disputed(d exchange.Dir, from, to int64, what *exchange.Anomalies, over []int32) (_ []int32, ok bool)
+}
+
 // EndReason says why a connection ended.
 type EndReason uint8
 

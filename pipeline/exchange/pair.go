@@ -130,7 +130,7 @@ type Message struct {
 	TimeNS    int64 // capture time of its first byte
 	EndTimeNS int64 // of its last byte
 	Clock     int64 // capture clock of its first byte: jumps of time are left out
-	Begin     int64 // of HTTP/1: its place in the stream, from 1; 0 where it is not known
+	Begin     int64 // of HTTP/1 and HTTP/2: where its head begins in the stream, from 1; 0 where that is not known
 	Version   string
 	Headers   []Header
 	Trailers  []Header

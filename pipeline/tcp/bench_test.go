@@ -9,8 +9,9 @@ import (
 
 type discard struct{ bytes int64 }
 
-func (*discard) Conflict(int, int64) bool { return false }
-func (*discard) Missing(int) bool         { return false }
+func (*discard) Conflict(int, int64, int64) bool { return false }
+func (*discard) Cut(int, uint32, int64) []byte   { return nil }
+func (*discard) Missing(int) bool                { return false }
 
 func (d *discard) Data(_ int, _ packet.Pos, b []byte) { d.bytes += int64(len(b)) }
 func (d *discard) Gap(int, packet.Pos, int64, string) {}

@@ -4,7 +4,8 @@ import "recap/pipeline/exchange"
 
 // buffer keeps a copy of k until what is before it has come. Where it overlaps
 // data that waits already, the policy says which copy counts.
-func (c *Conn) buffer(e *Env, x *Half, k *chunk) {
+func (c *Conn) buffer(e *Env, side int, h Handler, k *chunk) {
+	x := &c.Halves[side]
 	rest := *k
 	for i := x.q.find(rest.off); len(rest.data) > 0 || rest.cut > 0; {
 		if i >= x.q.len() || x.q.at(i).off >= rest.next() {
@@ -17,7 +18,7 @@ func (c *Conn) buffer(e *Env, x *Half, k *chunk) {
 			i++
 		} else {
 			n = min(x.q.at(i).next(), rest.next()) - rest.off
-			i = c.overlap(e, x, i, &rest, n)
+			i = c.overlap(e, side, h, i, &rest, n)
 		}
 		rest = advance(rest, n)
 	}
@@ -52,7 +53,8 @@ func (c *Conn) put(x *Half, i int, k chunk) {
 // count as duplicates or conflicts; k's take the place of those that the policy
 // gives up, and of those that were cut from chunk i. It returns the index of the
 // first chunk behind them.
-func (c *Conn) overlap(e *Env, x *Half, i int, k *chunk, n int64) int {
+func (c *Conn) overlap(e *Env, side int, h Handler, i int, k *chunk, n int64) int {
+	x := &c.Halves[side]
 	o := x.q.at(i)
 	at := k.off - o.off
 	have := min(n, int64(len(k.data)))
@@ -68,7 +70,9 @@ func (c *Conn) overlap(e *Env, x *Half, i int, k *chunk, n int64) int {
 					}
 				}
 			}
-			c.Anomalies.Add(exchange.AnomalyOverlapConflict)
+			if !tellConflict(h, side, k.off, a, b) {
+				c.Anomalies.Add(exchange.AnomalyOverlapConflict)
+			}
 		}
 		x.ConflictBytes += differ
 		x.DuplicateBytes += both - differ

@@ -22,9 +22,13 @@ type Handler interface {
 	// Missing is asked before a hole of side is given up. It reports whether it had some
 	// of the bytes, and has brought them with Fill.
 	Missing(side int) bool
-	// Conflict tells of another copy of bytes that were handed over, which differs from
-	// offset on. It reports whether it has noted so; otherwise the Conn's Anomalies do.
-	Conflict(side int, offset int64) bool
+	// Cut asks for the n bytes from sequence number seq on, which were cut from a packet. It
+	// returns what another tap has of them, from the first on.
+	Cut(side int, seq uint32, n int64) []byte
+	// Conflict tells of another copy of the bytes between two offsets, all of which differ;
+	// they were handed over, or wait. It reports whether it has noted so; otherwise the
+	// Conn's Anomalies do.
+	Conflict(side int, from, to int64) bool
 	// Close tells that the sender of this side has ended it (FIN).
 	Close(side int, at packet.Pos)
 }
@@ -364,7 +368,7 @@ func (c *Conn) payload(e *Env, s *decap.Segment, side int, off int64, at packet.
 	if off > x.off {
 		x.OutOfOrder++
 	}
-	c.buffer(e, x, &chunk{off: off, data: b, cut: cut, why: why, at: at, hold: hold, start: off, end: end})
+	c.buffer(e, side, h, &chunk{off: off, data: b, cut: cut, why: why, at: at, hold: hold, start: off, end: end})
 }
 
 // reached reports whether all before off was delivered or given up. A FIN takes a
@@ -397,8 +401,23 @@ func (c *Conn) deliver(e *Env, side int, at *packet.Pos, b []byte, cut int64, wh
 		h.Data(side, *at, b)
 	}
 	if cut > 0 {
-		c.gap(side, *at, cut, why, h)
+		if cut -= c.mend(e, side, at, cut, h); cut > 0 {
+			c.gap(side, *at, cut, why, h)
+		}
 	}
+}
+
+// mend hands over what another tap has of the n bytes that were cut from the packet at at,
+// from the first on, and returns how many that were.
+func (c *Conn) mend(e *Env, side int, at *packet.Pos, n int64, h Handler) int64 {
+	x := &c.Halves[side]
+	b := h.Cut(side, x.next, n)
+	if len(b) == 0 {
+		return 0
+	}
+	x.Filled += int64(len(b))
+	c.deliver(e, side, at, b, 0, notCut, h)
+	return int64(len(b))
 }
 
 func (c *Conn) gap(side int, at packet.Pos, n int64, why cutReason, h Handler) {
@@ -456,8 +475,9 @@ func (c *Conn) old(e *Env, side int, b []byte, off, number int64, h Handler) ([]
 		if differ > 0 {
 			x.ConflictBytes += differ
 			second := dup[where-off:]
-			x.conflict(where, number, c.Run(e.Hist, side, c.Seq(side, where), min(len(second), exchange.MaxConflictBytes)), second)
-			if !h.Conflict(side, where) {
+			first := c.Run(e.Hist, side, c.Seq(side, where), len(second))
+			x.conflict(where, number, first, second)
+			if !tellConflict(h, side, where, first, second) {
 				c.Anomalies.Add(exchange.AnomalyRetransmissionDiffers)
 				c.Anomalies.Add(exchange.AnomalyOverlapConflict)
 			}
@@ -481,6 +501,27 @@ func (h *Half) conflict(off, number int64, first, second []byte) {
 		first = first[:min(len(first), n)]
 		h.Conflicts = append(h.Conflicts, exchange.Conflict{Offset: off, Packet: number, First: bytes.Clone(first), Second: bytes.Clone(second[:n])})
 	}
+}
+
+// maxTold bounds of how many stretches of one packet a Handler is told that they differ;
+// the last is then taken to reach to the end.
+const maxTold = 64
+
+// tellConflict tells h where two copies of the stream from off on differ. It reports whether
+// h has noted all of it.
+func tellConflict(h Handler, side int, off int64, a, b []byte) bool {
+	n, noted, told := min(len(a), len(b)), true, 0
+	for i := 0; i < n; i++ {
+		if a[i] == b[i] {
+			continue
+		}
+		to := i + 1
+		for told++; to < n && (a[to] != b[to] || told == maxTold); to++ {
+		}
+		noted = h.Conflict(side, off+int64(i), off+int64(to)) && noted
+		i = to
+	}
+	return noted && told > 0
 }
 
 // late returns how many of the n bytes at off lie in holes that were given up.

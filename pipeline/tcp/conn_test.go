@@ -227,8 +227,9 @@ func TestInOrderDataIsNotCopied(t *testing.T) {
 
 type handlerFunc func(b []byte)
 
-func (handlerFunc) Conflict(int, int64) bool { return false }
-func (handlerFunc) Missing(int) bool         { return false }
+func (handlerFunc) Conflict(int, int64, int64) bool { return false }
+func (handlerFunc) Cut(int, uint32, int64) []byte   { return nil }
+func (handlerFunc) Missing(int) bool                { return false }
 
 func (f handlerFunc) Data(_ int, _ packet.Pos, b []byte) { f(b) }
 func (f handlerFunc) Gap(int, packet.Pos, int64, string) {}

@@ -207,7 +207,7 @@ func (c *Conn) Fill(e *Env, d *Conn, side int, seq uint32, data []byte, at packe
 			k.at.Acked = k.hold
 		}
 		k.start, k.end = k.off, k.off+n
-		c.buffer(e, x, &k)
+		c.buffer(e, side, h, &k)
 		seq, data = seq+uint32(n), data[n:]
 	}
 	c.drain(e, at, h)

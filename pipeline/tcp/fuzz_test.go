@@ -101,8 +101,9 @@ func (c *checker) Data(side int, at packet.Pos, b []byte) {
 	c.off[side] += int64(len(b))
 }
 
-func (c *checker) Conflict(int, int64) bool { return false }
-func (c *checker) Missing(int) bool         { return false }
+func (c *checker) Conflict(int, int64, int64) bool { return false }
+func (*checker) Cut(int, uint32, int64) []byte     { return nil }
+func (c *checker) Missing(int) bool                { return false }
 
 func (c *checker) Gap(side int, at packet.Pos, n int64, _ string) {
 	if n <= 0 || at.Offset != c.off[side] {
@@ -246,8 +247,9 @@ func (c *offsets) Data(side int, at packet.Pos, b []byte) {
 	c.off[side] += int64(len(b))
 }
 
-func (c *offsets) Conflict(int, int64) bool { return false }
-func (c *offsets) Missing(int) bool         { return false }
+func (c *offsets) Conflict(int, int64, int64) bool { return false }
+func (c *offsets) Cut(int, uint32, int64) []byte   { return nil }
+func (c *offsets) Missing(int) bool                { return false }
 
 func (c *offsets) Gap(side int, at packet.Pos, n int64, _ string) {
 	if n == 0 {

@@ -65,8 +65,9 @@ func (r *recorder) Data(side int, at packet.Pos, b []byte) {
 	r.data[side] = append(r.data[side], b...)
 }
 
-func (r *recorder) Conflict(int, int64) bool { return false }
-func (r *recorder) Missing(int) bool         { return false }
+func (r *recorder) Conflict(int, int64, int64) bool { return false }
+func (*recorder) Cut(int, uint32, int64) []byte     { return nil }
+func (r *recorder) Missing(int) bool                { return false }
 
 func (r *recorder) Gap(side int, at packet.Pos, n int64, reason string) {
 	r.gaps[side] += n

@@ -83,12 +83,15 @@ const (
 	none
 )
 
-// marks are the ends of the last records, to translate acknowledgements of the
-// stream as sent into the plaintext stream.
+// marks are the last records, to translate offsets of the stream as sent into those of
+// the plaintext stream.
 type marks struct {
 	n    int
-	ends [32]struct{ sent, plain int64 }
+	ends [32]mark
 }
+
+// A mark is a record: where it begins and ends, as sent, and where its content does.
+type mark struct{ from, sent, begin, plain int64 }
 
 // Conn reads one connection. It implements app.Parser.
 type Conn struct {
@@ -202,7 +205,7 @@ func (c *Conn) Memory() int64 {
 		s := &c.sides[i]
 		n += int64(cap(s.buf)+cap(s.message)) + 64*int64(cap(s.parts))
 		if s.marks != nil {
-			n += 512
+			n += 1024
 		}
 		if s.open != nil {
 			n += 2 << 10
@@ -417,13 +420,13 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 	c.transcript, c.offered, c.master, c.earlyBuf, c.earlyAt = nil, nil, nil, nil, nil
 }
 
-func (s *side) mark(parts []part) {
+func (s *side) mark(parts []part, before int64) {
 	if s.marks == nil {
 		s.marks = new(marks)
 	}
 	p := parts[len(parts)-1]
 	m := s.marks
-	m.ends[m.n%len(m.ends)] = struct{ sent, plain int64 }{p.at.Offset + int64(p.n), s.plain}
+	m.ends[m.n%len(m.ends)] = mark{parts[0].at.Offset, p.at.Offset + int64(p.n), before, s.plain}
 	m.n++
 }
 
@@ -530,10 +533,11 @@ func (c *Conn) use(d exchange.Dir, s *side, rec []byte, parts []part, plain []by
 		if !c.frozen {
 			c.info.TLS.Decrypted = true
 		}
+		before := s.plain
 		if c.info.TLS.Decrypted {
 			c.deliver(d, s, plain, parts, headerLen+open.lead())
 		}
-		s.mark(parts)
+		s.mark(parts, before)
 	}
 	open.passed(rec)
 }

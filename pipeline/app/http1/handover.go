@@ -51,6 +51,14 @@ func (c *Conn) follow(d exchange.Dir, s *side, at *packet.Pos) {
 	c.next.Gap(d, *at, -1, exchange.GapLost)
 }
 
+// Next returns the parser that direction d was left to, nil for none.
+func (c *Conn) Next(d exchange.Dir) app.Parser {
+	if c.sides[d].state != tunnel {
+		return nil
+	}
+	return c.next
+}
+
 func fieldValue(list []exchange.Header, name string) string {
 	for i := range list {
 		if len(list[i].Name) == len(name) && strings.EqualFold(list[i].Name, name) {

@@ -56,6 +56,10 @@ func (c *Conn) openHeaders(d exchange.Dir, s *side, at packet.Pos) {
 		h := c.beginHalf(d, s, st)
 		s.block.last = s.f.flags&flagEndStream != 0
 		s.block.trailer = h.headed
+		if !h.headed {
+			st.message(d).Begin = s.at + 1
+		}
+		s.log(st)
 		c.openAfterVague(d, s, st, at)
 		if h.headed && (h.tailed || !s.block.last) {
 			st.pair.Anomalies.Add(exchange.AnomalyBadFrame) // trailers end a message

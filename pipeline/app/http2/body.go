@@ -47,6 +47,7 @@ func (c *Conn) openData(d exchange.Dir, s *side, at packet.Pos) {
 	}
 	c.touchStarted(s, st, d, at)
 	s.st = st
+	s.log(st)
 	if n := s.remain - s.pad; n > 0 && !st.message(d).HasBody && st.frames == nil {
 		c.beginBody(st, d, n)
 	}

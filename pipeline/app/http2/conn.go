@@ -48,11 +48,14 @@ type side struct {
 	buf     [frameHeader]byte // of a header or prefix
 	n       int               // bytes in buf
 	started []part            // of the frame, before it is known whose it is
-	preface int               // bytes of the preface that came
-	prefix  int               // length
-	remain  int               // payload bytes to come, padding included
-	pad     int               // padding bytes among them
-	wasted  bool              // what is skipped is in no message
+	at      int64             // stream offset of the frame
+	start   int64             // and of the first byte that came
+	frames  *frameLog
+	preface int  // bytes of the preface that came
+	prefix  int  // length
+	remain  int  // payload bytes to come, padding included
+	pad     int  // padding bytes among them
+	wasted  bool // what is skipped is in no message
 
 	st    *stream // of the DATA frame
 	block block
@@ -73,6 +76,7 @@ type side struct {
 	last     uint32 // stream that the sender of GOAWAY has dealt with
 	failed   bool   // and the GOAWAY told of an error
 	closed   bool
+	disputes []dispute
 }
 
 // Conn reads one connection.
@@ -129,6 +133,9 @@ func (c *Conn) Memory() int64 {
 	n := c.held + 16*app.Grown(len(c.resets)) + int64(c.spares)*streamCost/2 + 4<<10
 	for d := range c.sides {
 		s := &c.sides[d]
+		if s.frames != nil {
+			n += 24 * loggedFrames
+		}
 		n += s.dec.memory() + s.find.Memory() + app.Grown(len(s.block.part))
 	}
 	return n
@@ -137,6 +144,9 @@ func (c *Conn) Memory() int64 {
 // Data implements app.Parser.
 func (c *Conn) Data(d exchange.Dir, at packet.Pos, b []byte) {
 	s := &c.sides[d]
+	if s.end == 0 {
+		s.start = at.Offset
+	}
 	s.end = max(s.end, at.Offset+int64(len(b)))
 	for len(b) > 0 {
 		n := len(b)
@@ -192,6 +202,9 @@ func (c *Conn) answerBegins() {
 
 // header takes a frame header.
 func (c *Conn) header(d exchange.Dir, s *side, at packet.Pos, b []byte) []byte {
+	if s.n == 0 {
+		s.at = at.Offset
+	}
 	if s.n == 0 && len(b) >= frameHeader {
 		s.f = readFrame(b)
 		if !c.fits(d, s) {
@@ -382,6 +395,9 @@ func (c *Conn) open(d exchange.Dir, s *side, at packet.Pos) {
 	case framePushPromise:
 		c.openPromise(d, s, at, binary.BigEndian.Uint32(p)&0x7fffffff)
 	case frameContinuation:
+		if s.block.st != nil {
+			s.log(s.block.st)
+		}
 		c.touchStarted(s, s.block.st, d, at)
 		c.enter(d, s, at, inBlock)
 	case frameReset:

@@ -1,0 +1,536 @@
+package pipeline
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"recap/pipeline/exchange"
+	"recap/pipeline/tls"
+	"recap/reader"
+	"recap/reader/packet"
+	"recap/reader/pcaptest"
+)
+
+var (
+	tapSeeds = flag.Int("tap-seeds", 6, "captures made for each conversation that several taps see")
+	tapFirst = flag.Int("tap-first", 0, "seed of the first of them")
+)
+
+// talks are the conversations that taps show, and the secrets to read them with.
+var talks = []struct{ name, file, keys string }{
+	{"HTTP/2 by prior knowledge and by upgrade", "h2c.pcap", ""},
+	{"gRPC", "grpc.pcap", ""},
+	{"WebSocket and event streams", "streams.pcap", ""},
+	{"HTTP/2 in TLS 1.3", "h2-tls.pcapng", ""},
+	{"HTTP/1.1 in TLS 1.2", "tls12.pcap", "tls12.keylog"},
+	{"HTTP/1.1 in TLS 1.3", "tls13.pcapng", ""},
+	{"HTTP/1.1 of many forms", "web.pcap", ""},
+}
+
+// tapped is one packet as one tap shows it.
+type tapped struct {
+	at    int64 // nanoseconds
+	frame []byte
+	of    int // bytes before the snap length cut it
+}
+
+// readTalk returns the packets of a capture, and its secrets with those of a key log.
+func readTalk(t *testing.T, file, keys string) (list []tapped, log *tls.Keys) {
+	t.Helper()
+	dir := "../testdata/captures/"
+	src, err := reader.Open(t.Context(), []string{dir + file}, reader.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for {
+		b, err := src.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range b.Packets {
+			if p.Link != packet.LinkEthernet {
+				t.Fatalf("%s has link type %d", file, p.Link)
+			}
+			list = append(list, tapped{p.TimeNS, slices.Clone(p.Data), len(p.Data)})
+		}
+		b.Release()
+	}
+	log = new(tls.Keys)
+	for _, in := range src.Inputs() {
+		for _, text := range in.Secrets {
+			log.Add(text)
+		}
+	}
+	if keys != "" {
+		text, err := os.ReadFile(dir + keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Add(text)
+	}
+	return list, log
+}
+
+// A tapView is what one tap makes of a conversation.
+type tapView struct {
+	place string // how its packets are told from others: "plain", "vxlan", …
+	id    byte   // of the tunnel
+	back  byte   // of the tunnel of the other direction
+	delay int64  // nanoseconds
+	loss  float64
+	recut string // "", "merged", "split"
+	size  int    // of the largest segment
+	snap  int    // 0: none
+}
+
+func (v *tapView) String() string {
+	return fmt.Sprintf("{%s %d/%d +%dms, loss %.2f, %s %d, snap %d}", v.place, v.id, v.back, v.delay/1e6, v.loss, v.recut, v.size, v.snap)
+}
+
+// apart reports whether the place of v makes a connection of its own.
+func (v *tapView) apart() bool { return v.place == "vxlan" || v.place == "geneve" || v.place == "gre" }
+
+// tcpOf returns where TCP and its payload stand in an Ethernet frame with IPv4; ok is
+// false for another.
+func tcpOf(f []byte) (tcp, payload int, ok bool) {
+	if len(f) < 54 || f[12] != 8 || f[13] != 0 || f[23] != 6 {
+		return 0, 0, false
+	}
+	tcp = 14 + int(f[14]&15)*4
+	return tcp, tcp + int(f[tcp+12]>>4)*4, true
+}
+
+// segmentOf returns the frame f with the n bytes of payload b at off in place of its own.
+func segmentOf(f, b []byte, off, number int) []byte {
+	tcp, payload, _ := tcpOf(f)
+	out := slices.Concat(f[:payload], b)
+	be := binary.BigEndian
+	be.PutUint16(out[16:], uint16(len(out)-14))
+	be.PutUint16(out[18:], be.Uint16(out[18:])+uint16(number))
+	be.PutUint32(out[tcp+4:], be.Uint32(out[tcp+4:])+uint32(off))
+	return out
+}
+
+// cutAnew divides segments, or puts neighbours together, as the network card of one host
+// does before a capture sees them.
+func (v *tapView) cutAnew(list []tapped) []tapped {
+	var out []tapped
+	for _, p := range list {
+		tcp, payload, ok := tcpOf(p.frame)
+		b := p.frame[min(payload, len(p.frame)):]
+		ip := 14 + int(binary.BigEndian.Uint16(p.frame[16:]))
+		if ok && ip < len(p.frame) {
+			b = p.frame[payload:ip]
+		}
+		switch {
+		case !ok || len(b) == 0 || p.frame[tcp+13]&7 != 0:
+			out = append(out, p)
+		case v.recut == "split":
+			for off := 0; off < len(b); off += v.size {
+				f := segmentOf(p.frame, b[off:min(off+v.size, len(b))], off, off/v.size)
+				out = append(out, tapped{p.at + int64(off), f, len(f)})
+			}
+		default:
+			if !v.merge(out, p.frame, b) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// merge appends the payload b of frame f to the last packet of its flow, where that ends
+// where b begins and tells of nothing else.
+func (v *tapView) merge(out []tapped, f, b []byte) bool {
+	be := binary.BigEndian
+	tcp, _, _ := tcpOf(f)
+	for i := len(out) - 1; i >= 0; i-- {
+		g := out[i].frame
+		at, payload, ok := tcpOf(g)
+		if !ok || string(g[26:34]) != string(f[26:34]) || string(g[at:at+4]) != string(f[tcp:tcp+4]) {
+			if ok && string(g[26:30]) == string(f[30:34]) && string(g[at:at+2]) == string(f[tcp+2:tcp+4]) {
+				return false // the other direction says something in between
+			}
+			continue
+		}
+		have := len(g) - payload
+		if have == 0 || g[at+13]&7 != 0 || have+len(b) > v.size || be.Uint32(g[at+4:])+uint32(have) != be.Uint32(f[tcp+4:]) ||
+			string(g[at+8:at+12]) != string(f[tcp+8:tcp+12]) {
+			return false
+		}
+		out[i].frame = segmentOf(g, slices.Concat(g[payload:], b), 0, 0)
+		out[i].of = len(out[i].frame)
+		return true
+	}
+	return false
+}
+
+// show returns the frame as the tap gives it out.
+func (v *tapView) show(f []byte) []byte {
+	id := v.id
+	if tcp, _, ok := tcpOf(f); ok && binary.BigEndian.Uint16(f[tcp:]) < binary.BigEndian.Uint16(f[tcp+2:]) {
+		id = v.back
+	}
+	switch v.place {
+	case "vxlan":
+		return inVXLAN(f, id)
+	case "gre": // with a key, Ethernet inside
+		g := inVXLAN(f, 0)
+		g[23] = 47
+		copy(g[34:], []byte{0x20, 0, 0x65, 0x58, 0, 0, 0, id})
+		g = slices.Delete(g, 42, 50)
+		binary.BigEndian.PutUint16(g[16:], uint16(len(g)-14))
+		return g
+	case "geneve":
+		g := inVXLAN(f, id)
+		binary.BigEndian.PutUint16(g[36:], 6081)
+		g[42], g[44], g[45] = 0, 0x65, 0x58
+		return g
+	case "vlan":
+		return slices.Concat(f[:12], []byte{0x81, 0, 0, id}, f[12:])
+	case "mac":
+		g := slices.Clone(f)
+		g[5], g[11] = 9, 8
+		g[22]--
+		return g
+	}
+	return f
+}
+
+// at returns what the tap shows of list, without what it lacks.
+func (v *tapView) at(list []tapped, r *rand.Rand) []tapped {
+	if v.recut != "" {
+		list = v.cutAnew(list)
+	}
+	var out []tapped
+	for _, p := range list {
+		if r.Float64() < v.loss {
+			continue
+		}
+		p.at += v.delay
+		p.frame = v.show(p.frame)
+		p.of = len(p.frame)
+		if v.snap > 0 && p.of > v.snap {
+			p.frame = p.frame[:v.snap]
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// inOrder writes packets as a capture, in the order of their times.
+func inOrder(t *testing.T, lists ...[]tapped) []byte {
+	t.Helper()
+	all := slices.Concat(lists...)
+	slices.SortStableFunc(all, func(a, b tapped) int { return cmp.Compare(a.at, b.at) })
+	pkts := make([]pcaptest.Packet, len(all))
+	for i, p := range all {
+		pkts[i] = pcaptest.Packet{Data: p.frame, TimeNS: p.at, Length: uint32(p.of), Link: packet.LinkEthernet}
+	}
+	b, err := pcaptest.Write(pkts, pcaptest.Nano())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// randomViews draws two or three taps, at most one of them outside tunnels.
+func randomViews(r *rand.Rand) []*tapView {
+	places := []string{"vxlan", "geneve", "gre", []string{"plain", "vlan", "mac"}[r.IntN(3)]}
+	r.Shuffle(len(places), func(i, k int) { places[i], places[k] = places[k], places[i] })
+	losses := []float64{0, 0, 0, 0.02, 0.05, 0.1}
+	delays := []int64{0, 20_000, 700_000, 30_000_000, 400_000_000, 1_900_000_000}
+	views := make([]*tapView, 2+r.IntN(2))
+	loss := losses[r.IntN(len(losses))]
+	for i := range views {
+		v := &tapView{place: places[i], id: byte(10 + i), back: byte(10 + i), loss: loss, delay: delays[r.IntN(len(delays))]}
+		switch r.IntN(5) {
+		case 0:
+			v.recut, v.size = "merged", 1000+r.IntN(60_000)
+		case 1:
+			v.recut, v.size = "split", 20+r.IntN(1000)
+		}
+		views[i] = v
+	}
+	switch v := views[r.IntN(len(views))]; r.IntN(4) {
+	case 0:
+		v.snap = 150 + r.IntN(400)
+		for _, o := range views { // what is cut is taken from taps that have shown it
+			o.loss = 0
+			if o != v {
+				v.delay = max(v.delay, o.delay+10_000)
+			}
+		}
+	case 1:
+		if v.place == "vxlan" {
+			v.back += 100
+		}
+	}
+	return views
+}
+
+// wholeTogether reports whether the taps together have all that list holds.
+func wholeTogether(list []tapped, seen ...[]tapped) bool {
+	have := map[string]map[uint32]bool{}
+	for _, tap := range seen {
+		for _, p := range tap {
+			inner(p.frame, func(flow string, seq uint32, b []byte) {
+				if have[flow] == nil {
+					have[flow] = map[uint32]bool{}
+				}
+				for i := range b {
+					have[flow][seq+uint32(i)] = true
+				}
+			})
+		}
+	}
+	missing := false
+	for _, p := range list {
+		inner(p.frame, func(flow string, seq uint32, b []byte) {
+			for i := range b {
+				missing = missing || !have[flow][seq+uint32(i)]
+			}
+		})
+	}
+	return !missing
+}
+
+// inner calls f with the segment that a tap's frame holds; a SYN and a FIN count as a byte.
+func inner(frame []byte, f func(flow string, seq uint32, b []byte)) {
+	for len(frame) > 54 {
+		if frame[12] == 0x81 {
+			frame = slices.Concat(frame[:12], frame[16:])
+		}
+		if tcp, payload, ok := tcpOf(frame); ok && payload <= len(frame) {
+			b := frame[payload:min(len(frame), 14+int(binary.BigEndian.Uint16(frame[16:])))]
+			seq := binary.BigEndian.Uint32(frame[tcp+4:])
+			if frame[tcp+13]&3 != 0 {
+				b = append(slices.Clone(b), 0)
+			}
+			f(string(frame[26:34])+string(frame[tcp:tcp+4]), seq, b)
+			return
+		}
+		switch {
+		case len(frame) >= 50 && frame[23] == 17:
+			frame = frame[50:]
+		case len(frame) >= 42 && frame[23] == 47:
+			frame = frame[42:]
+		default:
+			return
+		}
+	}
+}
+
+// pairLines writes each pair with what it carried: name is which, text all of it.
+func pairLines(pairs []*exchange.Pair, messages []*exchange.StreamMessage) (lines []string) {
+	for _, p := range pairs {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%d %s %s %s %q %d %x %x %d", p.Conn.Client.Port, p.State, p.Kind, p.Request.Method, p.Request.Target, p.Response.Status,
+			p.Request.BodySHA256[:4], p.Response.BodySHA256[:4], p.Response.BodySize)
+		for _, list := range [][]exchange.Header{p.Request.Headers, p.Request.Trailers, p.Response.Headers, p.Response.Trailers} {
+			b.WriteString(" |")
+			for _, h := range list {
+				fmt.Fprintf(&b, " %s=%s", h.Name, h.Value)
+			}
+		}
+		for _, m := range messages {
+			if m.PairID == p.ID {
+				fmt.Fprintf(&b, "\n  %d %c %s %q %t", m.Ordinal, "><"[m.Dir], m.Type, m.Payload, m.Partial)
+			}
+		}
+		lines = append(lines, b.String())
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// TestTapsOfAllProtocols: what several taps show of a conversation in any protocol comes
+// once, whole where any of them has it, with the others as vantages; and apart where
+// tunnels are kept apart.
+func TestTapsOfAllProtocols(t *testing.T) {
+	for _, talk := range talks {
+		t.Run(talk.name, func(t *testing.T) {
+			list, keys := readTalk(t, talk.file, talk.keys)
+			opt := full
+			opt.Keys = keys
+			plain, messages, _ := messagesOf(t, inOrder(t, list), opt)
+			want := pairLines(plain, messages)
+			if len(want) < 4 {
+				t.Fatalf("%d pairs", len(want))
+			}
+			whole := 0
+			for seed := *tapFirst; seed < *tapFirst+*tapSeeds; seed++ {
+				r := rand.New(rand.NewPCG(uint64(seed), 7))
+				views := randomViews(r)
+				shown := make([][]tapped, len(views))
+				for i, v := range views {
+					shown[i] = v.at(list, r)
+				}
+				file := inOrder(t, shown...)
+				if dir := os.Getenv("RECAP_TAPS_KEEP"); dir != "" {
+					os.WriteFile(fmt.Sprintf("%s/%s-%d.pcap", dir, talk.file, seed), file, 0o600)
+				}
+				pairs, messages, _ := messagesOf(t, file, opt)
+				got := pairLines(pairs, messages)
+				name := fmt.Sprintf("seed %d, %v", seed, views)
+				if wholeTogether(list, shown...) {
+					whole++
+					if !slices.Equal(got, want) {
+						t.Errorf("%s: %d pairs, want %d:\n%s", name, len(got), len(want), diffLines(got, want))
+					}
+					checkVantages(t, name, views, pairs)
+				} else {
+					checkNoneTwice(t, name, pairs, plain)
+				}
+				checkApart(t, name, views, shown, opt)
+			}
+			if whole == 0 && *tapSeeds > 5 {
+				t.Error("no capture in which the taps together have all")
+			}
+		})
+	}
+}
+
+// diffLines shows which lines differ.
+func diffLines(got, want []string) string {
+	var b strings.Builder
+	for _, l := range got {
+		if !slices.Contains(want, l) || howOften(got, l) > howOften(want, l) {
+			fmt.Fprintf(&b, "  more: %.110q\n", l)
+		}
+	}
+	for _, l := range want {
+		if !slices.Contains(got, l) {
+			fmt.Fprintf(&b, "  less: %.110q\n", l)
+		}
+	}
+	return b.String()
+}
+
+func howOften(list []string, line string) (n int) {
+	for _, l := range list {
+		if l == line {
+			n++
+		}
+	}
+	return n
+}
+
+// checkVantages holds the vantages against the taps where each shows all. Taps that differ
+// in addresses of the link layer only are one place.
+func checkVantages(t *testing.T, name string, views []*tapView, pairs []*exchange.Pair) {
+	t.Helper()
+	delays := map[string]int64{}
+	for _, v := range views {
+		if v.loss > 0 || v.recut != "" || v.snap > 0 {
+			return
+		}
+		if _, ok := delays[v.mark()]; !ok || v.delay < delays[v.mark()] {
+			delays[v.mark()] = v.delay
+		}
+	}
+	for _, p := range pairs {
+		own := markOf(p.Conn.Tunnels, p.Conn.VLANs)
+		seen := map[string]int64{own: 0}
+		for _, v := range p.Vantages {
+			seen[markOf(v.Tunnels, v.VLANs)] = v.DelayNS
+		}
+		for mark, delay := range delays {
+			if got, ok := seen[mark]; !ok || got != delay-delays[own] {
+				t.Errorf("%s: %d %s, of %q, has the vantages %v; want %v", name, p.Conn.Client.Port, p.Request.Target, own, seen, delays)
+				return
+			}
+		}
+	}
+}
+
+// mark names the place of v by what records tell of it; of a tap with a tunnel for each
+// direction, without the ids.
+func (v *tapView) mark() string {
+	switch {
+	case v.apart():
+		return v.place
+	case v.place == "vlan":
+		return "vlan"
+	}
+	return ""
+}
+
+// markOf names a place as [tapView.mark] does.
+func markOf(tunnels []exchange.Tunnel, vlans []int32) string {
+	switch {
+	case len(tunnels) > 0:
+		return tunnels[0].Type
+	case len(vlans) > 0:
+		return "vlan"
+	}
+	return ""
+}
+
+// checkNoneTwice: what the taps lack may be missing, and no message comes more often than
+// it was said.
+func checkNoneTwice(t *testing.T, name string, got, want []*exchange.Pair) {
+	t.Helper()
+	said := map[string]int{}
+	for _, p := range want {
+		for _, h := range headsOf(p) {
+			said[h]++
+		}
+	}
+	bad := 0
+	for _, p := range got {
+		for _, h := range headsOf(p) {
+			if n, ok := said[h]; ok && n == 0 {
+				if bad++; bad < 4 {
+					t.Errorf("%s: comes too often: %.200s (%s)", name, h, p.State)
+				}
+			} else if ok {
+				said[h]--
+			}
+		}
+	}
+}
+
+// headsOf names the messages of p by their heads.
+func headsOf(p *exchange.Pair) (list []string) {
+	if p.Request.Present && p.Request.Target != "" {
+		list = append(list, fmt.Sprint(p.Conn.Client.Port, " ", p.Request.Method, " ", p.Request.Target, p.Request.Headers))
+	}
+	if p.Response.Present && p.Response.Status != 0 {
+		list = append(list, fmt.Sprint(p.Conn.Client.Port, " ", p.Response.Status, p.Response.Headers))
+	}
+	return list
+}
+
+// checkApart: where tunnels are kept apart each tap gives what it gives alone.
+func checkApart(t *testing.T, name string, views []*tapView, shown [][]tapped, opt Options) {
+	t.Helper()
+	for _, v := range views {
+		if !v.apart() {
+			return
+		}
+	}
+	opt.SplitTunnels = true
+	var want []string
+	for _, s := range shown {
+		pairs, messages, _ := messagesOf(t, inOrder(t, s), opt)
+		want = append(want, pairLines(pairs, messages)...)
+	}
+	slices.Sort(want)
+	pairs, messages, _ := messagesOf(t, inOrder(t, shown...), opt)
+	if got := pairLines(pairs, messages); !slices.Equal(got, want) {
+		t.Errorf("%s, apart: %d pairs, want %d:\n%s", name, len(got), len(want), diffLines(got, want))
+	}
+}
