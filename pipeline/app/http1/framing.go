@@ -81,19 +81,21 @@ func (c *Conn) responseBody(s *side, at *packet.Pos) {
 }
 
 // mayAnswerHead reports whether the response may be one to HEAD for all that is known:
-// its request is not in the capture, and a length is announced.
+// its request is not in the capture, and a body is announced.
 func (c *Conn) mayAnswerHead(s *side) bool {
 	f, m, st := &s.framing, s.msg, s.pair.Response.Status
-	return !s.pair.Request.Present && st >= 200 && st != 204 && st != 304 && f.n == 1 && f.lengths[0] > 0 && !f.claimed() &&
+	return !s.pair.Request.Present && st >= 200 && st != 204 && st != 304 && (f.sure() || f.n == 1 && f.lengths[0] > 0 && !f.claimed()) &&
 		!app.TypeIs(m.ContentType, "application/http") && !app.TypeIs(m.ContentType, "message/http")
 }
 
 // answerHead ends a response that is taken for one to HEAD, and notes the other reading.
 func (c *Conn) answerHead(s *side, at *packet.Pos) {
-	n := s.framing.lengths[0]
-	s.msg.Alt = &exchange.AltFraming{Framing: exchange.FramingLength, BodySize: n, Next: -1}
-	if s.bodyAt >= 0 {
-		s.msg.Alt.Next = s.bodyAt + n
+	s.msg.Alt = &exchange.AltFraming{Framing: exchange.FramingChunked, BodySize: -1, Next: -1}
+	if f := &s.framing; !f.chunked {
+		s.msg.Alt.Framing, s.msg.Alt.BodySize = exchange.FramingLength, f.lengths[0]
+		if s.bodyAt >= 0 {
+			s.msg.Alt.Next = s.bodyAt + f.lengths[0]
+		}
 	}
 	c.bodiless(s, at)
 }
@@ -117,7 +119,8 @@ func (c *Conn) doubt(s *side, at *packet.Pos, b []byte, last bool) []byte {
 		s.part = b
 		return nil
 	case unknown:
-		if v == Yes && StrictStart(exchange.ToClient, b) && !c.quotes(s, at, b) { // where its body would be, the next response is
+		// Where its body would be, the next response is. A chunk does not begin so; another body may.
+		if v == Yes && StrictStart(exchange.ToClient, b) && (s.framing.chunked || !c.quotes(s, at, b)) {
 			c.answerHead(s, at)
 			return b
 		}

@@ -31,6 +31,14 @@ func TestPairingBehindHoles(t *testing.T) {
 			moves: []move{cGap(1), c("EAD / HTTP/1.1\r\n\r\n"), s(headed), c(getB), s(okB)}, want: `
 			partial -> 200
 			complete GET /b -> 200 "b's"`},
+		{name: "a response to a missing HEAD that announces chunks",
+			moves: []move{cGap(40), s("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), c(getB), s(okB)}, want: `
+			response_only -> 200
+			complete GET /b -> 200 "b's"`},
+		{name: "a response to a missing GET in chunks",
+			moves: []move{cGap(40), s("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), s("2\r\nok\r\n0\r\n\r\n"), c(getB), s(okB)}, want: `
+			response_only -> 200 "ok"
+			complete GET /b -> 200 "b's"`},
 		{name: "a response sent before the newest request had come",
 			moves: []move{c(get), sGap(20), s(restOfHead).knowing(9), c(getB), s(ok2).knowing(int64(len(get)))}, want: `
 			partial GET /a -> 200 "ok"
