@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"recap/reader"
@@ -147,7 +148,9 @@ func TestShards(t *testing.T) {
 }
 
 // TestLine has captures that need more memory together than there is.
-func TestLine(t *testing.T) {
+func TestLine(t *testing.T) { synctest.Test(t, testLine) }
+
+func testLine(t *testing.T) {
 	var live, most, given atomic.Int64
 	l := newLine(8, 100)
 	l.live, l.every = live.Load, time.Millisecond
