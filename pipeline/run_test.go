@@ -446,6 +446,40 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// Who reads as it comes (Prompt) gets a pair with the packets that complete it, also one
+// that goes on, and also in a tunnel: no other tap is waited for.
+func TestPromptPairsWaitForNobody(t *testing.T) {
+	capture := "default vxlan=7\nhandshake\n" +
+		`10.0.0.1:4000 > 10.0.0.2:80 "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"` + "\n" +
+		`10.0.0.2:80 > 10.0.0.1:4000 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"` + "\n"
+	for i := range 40 {
+		capture += fmt.Sprintf("10.0.0.9:%d > 10.0.0.2:80 \"GET /%d HTTP/1.1\\r\\n\\r\\n\"\n10.0.0.2:80 > 10.0.0.9:%d \"HTTP/1.1 204 No Content\\r\\n\\r\\n\"\n", 5000+i, i, 5000+i)
+	}
+	src, err := reader.Open(t.Context(), []string{"-"}, reader.Options{Stdin: bytes.NewReader(pcaptest.Build(t, capture)), SlabSize: 1 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	opt := full
+	opt.Prompt = true
+	batches, at := 0, 0
+	if _, err := Run(t.Context(), src, opt, func(b *exchange.Batch) error {
+		defer b.Release()
+		batches++
+		for i := range b.Pairs {
+			if b.Pairs[i].Request.Target == "/ws" {
+				at = batches
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if at == 0 || at > batches/2 {
+		t.Errorf("the pair came with batch %d of %d, want it with one of the first", at, batches)
+	}
+}
+
 // FuzzPipeline: any file. The ledger balances, and eight workers with small memory
 // find what one does.
 func FuzzPipeline(f *testing.F) {

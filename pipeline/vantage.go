@@ -45,11 +45,20 @@ type waiting struct {
 	size     int64
 }
 
+// mayReturn reports whether p, which a young connection has shown, is one that only the
+// first packet of another tap can tell from what that tap shows.
+func (c *conn) mayReturn(p *exchange.Pair) bool {
+	if c.part.w.opt.prompt { // who waits for p has no time
+		return p.State != exchange.Complete && !goesOn(p) && c.part.tunnelled
+	}
+	return (p.State != exchange.Complete || goesOn(p)) && c.part.mayMirror(c.clock)
+}
+
 // holdPair keeps p back while another tap may still bring its copy. It reports
 // whether it does, or has found the copy already.
 func (c *conn) holdPair(p *exchange.Pair) bool {
 	messages, early := c.streams.messagesOf(p.ID)
-	kin := (p.State != exchange.Complete || goesOn(p)) && c.young() && c.part.mayMirror(c.clock) // another tap's first packet may still come
+	kin := c.young() && c.mayReturn(p)
 	if c.company == nil && !kin {
 		c.remember(p)
 		c.alone(p, messages)

@@ -44,7 +44,7 @@ func (c *conn) young() bool {
 // mayMirror reports whether a packet in a tunnel was seen, or the capture is so young that
 // one may still come which shows what was said at its beginning.
 func (p *partition) mayMirror(clock int64) bool {
-	return p.tunnelled || clock <= vantageTime && !p.w.opt.prompt
+	return !p.w.opt.prompt && (p.tunnelled || clock <= vantageTime)
 }
 
 // heardPlainly reports whether p is known without being remembered, by [conn.retells]: a
