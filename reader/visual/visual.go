@@ -146,9 +146,10 @@ func (l *layout) cut(offset int64) {
 		"the capture was cut; copy it again if the original is longer")
 }
 
-// End implements [format.Layout].
+// End implements [format.Layout]. Where records were lost and not all were found, the
+// index may be among what was lost.
 func (l *layout) End(offset int64) {
-	if l.total > 0 && !l.behind && l.in.DamageCount == 0 {
+	if l.total > 0 && !l.behind && (l.in.DamageCount == 0 || l.n >= l.total) {
 		l.cut(offset)
 	}
 }

@@ -31,6 +31,13 @@ func compress(b []byte, widest uint, block bool, reset int) []byte {
 			w.put(int(s[0]))
 		}
 	}
+	// The width grows where the reader has defined so many codes.
+	widen := func(defined int) {
+		if defined > w.most(widest) && w.width < widest {
+			w.align()
+			w.width++
+		}
+	}
 	count := 0
 	for _, c := range b {
 		count++
@@ -41,15 +48,12 @@ func compress(b []byte, widest uint, block bool, reset int) []byte {
 				table[t] = free
 				free++
 			}
-			// The reader defines a code one step later.
-			if free-1 > w.most(widest) && w.width < widest {
-				w.align()
-				w.width++
-			}
+			widen(free - 1) // the reader defines a code one step later
 			t = string([]byte{c})
 			if block && reset > 0 && count >= reset {
 				s, count = t, 0
 				emit()
+				widen(free)
 				w.put(clearCode)
 				w.align()
 				w.width, free, table, t = leastWidth, first, map[string]int{}, ""
