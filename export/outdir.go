@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -37,6 +38,7 @@ type Dir struct {
 	part     bool // the place belongs to another Dir
 	reuse    *Reuse
 	files    []*File
+	old      []string // files of an earlier run that Commit removes
 }
 
 // OpenDir makes or opens the output directory path. Unless overwrite is set it
@@ -65,6 +67,10 @@ func OpenAt(at Place, overwrite bool) (*Dir, error) {
 // in one place: its manifest has a name of its own. The place stays open after it.
 func NewPart(at Place, manifest string) *Dir { return &Dir{at: at, manifest: manifest, part: true} }
 
+// Replace names files of an earlier run that are to be gone when the new ones have
+// their names, which may be the same.
+func (d *Dir) Replace(old []string) { d.old = old }
+
 // Borrow has files made from now on use memory of r, and leave it there.
 func (d *Dir) Borrow(r *Reuse) { d.reuse = r }
 
@@ -88,7 +94,7 @@ func (d *Dir) Create(name string) (*File, error) {
 
 // Commit finishes every file, side by side because disks are waited for, and then
 // gives each its name, in the order of creation. It returns what the manifest says of
-// them. On an error the files without a name are discarded and the Dir is closed.
+// them. What [Dir.Replace] named is removed then. On an error the files without a name are discarded and the Dir is closed.
 func (d *Dir) Commit() ([]Output, error) {
 	var wg sync.WaitGroup
 	for _, f := range d.files {
@@ -111,7 +117,24 @@ func (d *Dir) Commit() ([]Output, error) {
 		d.Abort()
 		return nil, writeError(d.Path(), 0, err)
 	}
+	if err := d.removeOld(names); err != nil {
+		d.Abort()
+		return nil, err
+	}
 	return outs, nil
+}
+
+func (d *Dir) removeOld(keep []string) error {
+	for _, name := range d.old {
+		if slices.Contains(keep, name) {
+			continue
+		}
+		if err := d.at.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return writeError(d.at.Path(name), 0, err)
+		}
+	}
+	d.old = nil
+	return nil
 }
 
 // WriteManifest writes m as the last file and closes the Dir.

@@ -56,8 +56,9 @@ type batch struct {
 	r       *reading // whose store and offsets all share
 	at      export.Place
 	options map[string]any
-	tasks   []*task // of this shard
-	all     int     // captures of all shards
+	tasks   []*task             // of this shard
+	all     int                 // captures of all shards
+	left    map[string][]string // by capture: what an earlier call has left of it in a dataset
 	parts   []*eachPart
 	skipped []skipped
 	watch   *watch // progress of all
@@ -99,7 +100,7 @@ func (c *extractCommand) runEach(cmd *cobra.Command, r *reading, o writeOptions)
 // prepare looks for what an earlier call has left, and makes the place ready.
 func (b *batch) prepare(ctx context.Context, all []*task) error {
 	if b.c.resume {
-		if err := b.strangers(all); err != nil {
+		if err := b.lookAround(all); err != nil {
 			return err
 		}
 		for _, t := range b.tasks {
@@ -110,7 +111,10 @@ func (b *batch) prepare(ctx context.Context, all []*task) error {
 		b.o.overwrite = true
 	}
 	if b.c.batch.shard.Of > 0 {
-		return b.joinShards()
+		if err := b.joinShards(); err != nil || b.c.resume {
+			return err
+		}
+		return b.lookAround(all)
 	}
 	err := b.at.Prepare(b.o.overwrite)
 	switch {
@@ -119,8 +123,8 @@ func (b *batch) prepare(ctx context.Context, all []*task) error {
 	case err != nil:
 		return errOutput(err)
 	}
-	if b.c.overwrite && b.dataset() {
-		return b.sweep()
+	if b.c.overwrite {
+		return b.lookAround(all)
 	}
 	return nil
 }
@@ -287,6 +291,7 @@ func (b *batch) open(t *task, r *reading) (*export.Dir, func(all.Format) string,
 	name := func(f all.Format) string { return datasetName(f, dir, t.id()) }
 	d := export.NewPart(b.at, datasetManifest(t.id()))
 	d.Borrow(b.o.sinks.Reuse)
+	d.Replace(b.left[t.id()]) // it may be in another partition: an interrupted call does not get to the time of the first packet
 	return d, name, nil
 }
 

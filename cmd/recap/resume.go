@@ -224,41 +224,34 @@ func decodeManifest(r io.Reader) (*export.Manifest, error) {
 	return m, nil
 }
 
-// strangers finds captures in a dataset that are not among the inputs any more: the
-// table would hold more than was asked for.
-func (b *batch) strangers(all []*task) error {
-	if !b.dataset() {
+// lookAround finds what an earlier call has written into a dataset. Captures that are
+// not among the inputs any more are an error with --resume: the table would hold more
+// than was asked for. Without it they go, unless other shards are at work.
+func (b *batch) lookAround(all []*task) error {
+	if !b.dataset() || !b.c.resume && !b.c.overwrite {
 		return nil
+	}
+	names, err := b.at.List()
+	if err != nil {
+		return errOutput(&export.WriteError{Path: b.at.Path(""), Err: cause(err)})
 	}
 	known := map[string]bool{}
 	for _, t := range all {
 		known[t.id()] = true
 	}
-	names, err := b.at.List()
-	if err != nil {
-		return errResume(b.at.Path(""), cause(err))
-	}
+	b.left = map[string][]string{}
 	for _, name := range names {
-		if m := partID.FindStringSubmatch(name); m != nil && !known[m[1]] {
+		m := partID.FindStringSubmatch(name)
+		switch {
+		case m == nil:
+		case b.c.resume && !known[m[1]]:
 			return errResume(b.at.Path(""), fmt.Errorf("%s in it is not of these inputs", name))
-		}
-	}
-	return nil
-}
-
-// sweep removes what an earlier call has written into a dataset, which would stand
-// in the table beside the new.
-func (b *batch) sweep() error {
-	names, err := b.at.List()
-	if err != nil {
-		return errOutput(&export.WriteError{Path: b.at.Path(""), Err: err})
-	}
-	for _, name := range names {
-		if !partID.MatchString(name) {
-			continue
-		}
-		if err := b.at.Remove(name); err != nil {
-			return errOutput(&export.WriteError{Path: b.at.Path(name), Err: err})
+		case b.c.overwrite && b.c.batch.shard.Of == 0:
+			if err := b.at.Remove(name); err != nil {
+				return errOutput(&export.WriteError{Path: b.at.Path(name), Err: err})
+			}
+		case path.Dir(name) != manifestsDir:
+			b.left[m[1]] = append(b.left[m[1]], name)
 		}
 	}
 	return nil
