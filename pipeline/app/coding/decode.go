@@ -85,11 +85,17 @@ func (d *Decoder) run(out *Store, value string, src io.Reader, lim Limits) Outco
 	var err error
 	switch value { // the usual ones, without a list
 	case "gzip", "deflate", "br", "zstd":
-		r, err = d.layer(value, src, lim)
+		r, err = codings[value](d, src, lim)
 	default:
 		list := List(value)
 		if len(list) > lim.Layers {
 			return Limit
+		}
+		// Before any is opened: whether one fails at once depends on how src comes.
+		for _, name := range list {
+			if codings[name] == nil {
+				return Unknown
+			}
 		}
 		r = src
 		for i := len(list) - 1; i >= 0 && err == nil; i-- {
@@ -97,11 +103,8 @@ func (d *Decoder) run(out *Store, value string, src io.Reader, lim Limits) Outco
 			if len(list) > 1 {
 				layers = &Decoder{} // each layer needs machinery of its own
 			}
-			r, err = layers.layer(list[i], r, lim)
+			r, err = codings[list[i]](layers, r, lim)
 		}
-	}
-	if errors.Is(err, errUnknown) {
-		return Unknown
 	}
 	if err != nil {
 		return outcome(err, 0)
@@ -124,52 +127,62 @@ func (d *Decoder) run(out *Store, value string, src io.Reader, lim Limits) Outco
 	}
 }
 
-var errUnknown = errors.New("unknown coding")
-
-// layer returns a reader that undoes one coding of src.
-func (d *Decoder) layer(name string, src io.Reader, lim Limits) (io.Reader, error) {
-	switch name {
-	case "gzip", "x-gzip":
-		if d.gz == nil {
-			d.gz = new(gzip.Reader)
-		}
-		return d.gz, d.gz.Reset(src)
-	case "deflate":
-		// Meant is the zlib format (RFC 9110, section 8.4.1.2); some send bare deflate data.
-		if d.peek == nil {
-			d.peek = bufio.NewReaderSize(nil, 4<<10)
-		}
-		d.peek.Reset(src)
-		h, _ := d.peek.Peek(2)
-		if zlibHeader(h) {
-			return zlib.NewReader(d.peek)
-		}
-		if d.fl == nil {
-			d.fl = flate.NewReader(d.peek)
-			return d.fl, nil
-		}
-		return d.fl, d.fl.(flate.Resetter).Reset(d.peek, nil)
-	case "br":
-		if d.br == nil {
-			d.br = brotli.NewReader(src)
-			return d.br, nil
-		}
-		return d.br, d.br.Reset(src)
-	case "zstd":
-		if d.zs == nil {
-			zs, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-				zstd.WithDecoderMaxWindow(uint64(lim.ZstdWindow)), zstd.WithDecoderMaxMemory(uint64(lim.Out)+1<<20))
-			d.zs = zs
-			return zs, err
-		}
-		return d.zs, d.zs.Reset(src)
-	case "compress", "x-compress":
-		return newCompressReader(src)
-	case "lzma":
-		return newLZMAReader(src, lim)
-	}
-	return nil, errUnknown
+// codings are the known codings: each returns a reader that undoes it.
+var codings = map[string]func(d *Decoder, src io.Reader, lim Limits) (io.Reader, error){
+	"gzip": (*Decoder).gzip, "x-gzip": (*Decoder).gzip,
+	"deflate":  (*Decoder).deflate,
+	"br":       (*Decoder).brotli,
+	"zstd":     (*Decoder).zstd,
+	"compress": (*Decoder).compress, "x-compress": (*Decoder).compress,
+	"lzma": (*Decoder).lzma,
 }
+
+func (d *Decoder) gzip(src io.Reader, _ Limits) (io.Reader, error) {
+	if d.gz == nil {
+		d.gz = new(gzip.Reader)
+	}
+	return d.gz, d.gz.Reset(src)
+}
+
+// deflate takes the zlib format, which is meant (RFC 9110, section 8.4.1.2), and the bare
+// deflate data that some send.
+func (d *Decoder) deflate(src io.Reader, _ Limits) (io.Reader, error) {
+	if d.peek == nil {
+		d.peek = bufio.NewReaderSize(nil, 4<<10)
+	}
+	d.peek.Reset(src)
+	h, _ := d.peek.Peek(2)
+	if zlibHeader(h) {
+		return zlib.NewReader(d.peek)
+	}
+	if d.fl == nil {
+		d.fl = flate.NewReader(d.peek)
+		return d.fl, nil
+	}
+	return d.fl, d.fl.(flate.Resetter).Reset(d.peek, nil)
+}
+
+func (d *Decoder) brotli(src io.Reader, _ Limits) (io.Reader, error) {
+	if d.br == nil {
+		d.br = brotli.NewReader(src)
+		return d.br, nil
+	}
+	return d.br, d.br.Reset(src)
+}
+
+func (d *Decoder) zstd(src io.Reader, lim Limits) (io.Reader, error) {
+	if d.zs == nil {
+		zs, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(uint64(lim.ZstdWindow)), zstd.WithDecoderMaxMemory(uint64(lim.Out)+1<<20))
+		d.zs = zs
+		return zs, err
+	}
+	return d.zs, d.zs.Reset(src)
+}
+
+func (d *Decoder) compress(src io.Reader, _ Limits) (io.Reader, error) { return newCompressReader(src) }
+
+func (d *Decoder) lzma(src io.Reader, lim Limits) (io.Reader, error) { return newLZMAReader(src, lim) }
 
 // zlibHeader reports whether b begins as the zlib format does (RFC 1950, section 2.2).
 func zlibHeader(b []byte) bool {
