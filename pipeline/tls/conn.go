@@ -83,16 +83,6 @@ const (
 	none
 )
 
-// marks are the last records, to translate offsets of the stream as sent into those of
-// the plaintext stream.
-type marks struct {
-	n    int
-	ends [32]mark
-}
-
-// A mark is a record: where it begins and ends, as sent, and where its content does.
-type mark struct{ from, sent, begin, plain int64 }
-
 // Conn reads one connection. It implements app.Parser.
 type Conn struct {
 	env   *app.Env
@@ -418,16 +408,6 @@ func (c *Conn) End(reason app.EndReason, at packet.Pos) {
 		s.buf, s.parts, s.message, s.open, s.marks = nil, nil, nil, nil, nil
 	}
 	c.transcript, c.offered, c.master, c.earlyBuf, c.earlyAt = nil, nil, nil, nil, nil
-}
-
-func (s *side) mark(parts []part, before int64) {
-	if s.marks == nil {
-		s.marks = new(marks)
-	}
-	p := parts[len(parts)-1]
-	m := s.marks
-	m.ends[m.n%len(m.ends)] = mark{parts[0].at.Offset, p.at.Offset + int64(p.n), before, s.plain}
-	m.n++
 }
 
 // record takes one whole record.
