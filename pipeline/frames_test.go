@@ -21,6 +21,7 @@ import (
 	"recap/reader"
 	"recap/reader/packet"
 	"recap/reader/pcaptest"
+	"recap/reader/sourcetest"
 )
 
 var update = flag.Bool("update", false, "write testdata/captures/h2c.pairs.tsv again")
@@ -133,11 +134,8 @@ func TestHTTP2OfRealSoftware(t *testing.T) {
 
 // TestHTTP2LikeTshark: every header block that tshark shows, field by field.
 func TestHTTP2LikeTshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
-	}
-	out, err := exec.Command(tshark, "-n", "-r", h2c, "-Y", "http2", "-T", "json", "-J", "http2", "--no-duplicate-keys").Output()
+	sourcetest.Tool(t, "tshark")
+	out, err := exec.Command("tshark", "-n", "-r", h2c, "-Y", "http2", "-T", "json", "-J", "http2", "--no-duplicate-keys").Output()
 	if err != nil {
 		t.Skipf("tshark: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"recap/pipeline"
 	"recap/pipeline/exchange"
+	"recap/reader/sourcetest"
 )
 
 // recorded reads a capture of testdata/captures.
@@ -139,11 +140,8 @@ func TestExchangesOfRealSoftware(t *testing.T) {
 // TestWebSocketLikeTshark: every frame that tshark shows is in a message, and no more:
 // opcodes in order, and bytes as sent.
 func TestWebSocketLikeTshark(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
-	}
-	out, err := exec.Command(tshark, "-n", "-r", "../testdata/captures/streams.pcap", "-Y", "websocket", "-T", "json",
+	sourcetest.Tool(t, "tshark")
+	out, err := exec.Command("tshark", "-n", "-r", "../testdata/captures/streams.pcap", "-Y", "websocket", "-T", "json",
 		"-J", "tcp websocket", "--no-duplicate-keys").Output()
 	if err != nil {
 		t.Skipf("tshark: %v", err)

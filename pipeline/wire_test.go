@@ -18,6 +18,7 @@ import (
 	"recap/pipeline/exchange"
 	"recap/reader"
 	"recap/reader/packet"
+	"recap/reader/sourcetest"
 	"recap/replay"
 	"recap/replay/file"
 	"recap/replay/targettest"
@@ -289,13 +290,10 @@ func trailers(p *exchange.Pair) string { return fmt.Sprint(p.Request.Trailers, p
 
 // tshark finds nothing to complain about in what is written, and the same pairs.
 func TestTsharkAgreesWithTheWire(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
-	}
+	sourcetest.Tool(t, "tshark")
 	pairs := allPairs(t)
 	file, env := replayFile(t, schedule(pairs, 2), wire.Options{})
-	out, err := exec.Command(tshark, "-r", file, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-q", "-z", "expert,note").Output()
+	out, err := exec.Command("tshark", "-r", file, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-q", "-z", "expert,note").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -315,7 +313,7 @@ func TestTsharkAgreesWithTheWire(t *testing.T) {
 	if closings != 2 {
 		t.Errorf("tshark speaks %d times of closing, want 2; it says\n%s", closings, out)
 	}
-	responses, err := exec.Command(tshark, "-r", file, "-Y", "http.response", "-T", "fields", "-e", "http.response.code").Output()
+	responses, err := exec.Command("tshark", "-r", file, "-Y", "http.response", "-T", "fields", "-e", "http.response.code").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

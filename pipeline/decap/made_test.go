@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"recap/reader/packet"
+	"recap/reader/sourcetest"
 )
 
 // notOfTshark are packets that tshark 4.0 does not read as meant: why, and their names.
@@ -27,9 +27,7 @@ var notOfTshark = map[string][]string{
 // TestEncapsulationsLikeTshark compares the innermost TCP segment of the packets of
 // encapsulations, which no capture at hand has, with tshark's.
 func TestEncapsulationsLikeTshark(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("tshark is not installed: no second opinion")
-	}
+	sourcetest.Tool(t, "tshark")
 	all := encapsulations()
 	path := filepath.Join(t.TempDir(), "made.pcapng")
 	if err := os.WriteFile(path, pcapngOf(all), 0o600); err != nil {

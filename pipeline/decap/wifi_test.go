@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"recap/reader/packet"
+	"recap/reader/sourcetest"
 )
 
 // A wifiFrame says how a frame is sent in fragments.
@@ -163,9 +163,7 @@ func TestCutWiFiFragments(t *testing.T) {
 // TestWiFiFragmentsLikeTshark compares what is put together with what tshark makes of
 // the same packets.
 func TestWiFiFragmentsLikeTshark(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("tshark is not installed: no second opinion")
-	}
+	sourcetest.Tool(t, "tshark")
 	var packets [][]byte
 	for i := range 20 {
 		f := wifiFrame{qos: i%2 == 1, tid: byte(i % 8), ta: byte(i % 3), seq: 4090 + i, size: 34 + 2*i}

@@ -12,6 +12,7 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 
 	"recap/pipeline"
+	"recap/reader/sourcetest"
 )
 
 // tshark reads one field of all packets that a filter passes; where a packet has several
@@ -29,9 +30,7 @@ func tshark(t *testing.T, capture, keys, filter, field string) []string {
 // tshark reads the same with the same secrets: names and fingerprints of the hellos, and
 // as many requests and header blocks.
 func TestTshark(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("SKIPPED: tshark is not installed, so there is no second opinion (apt-get install tshark)")
-	}
+	sourcetest.Tool(t, "tshark")
 	rec := talk(t, 2, &quicgo.Config{})
 	path := capture(t, rec.list)
 	keys := filepath.Join(t.TempDir(), "keys")

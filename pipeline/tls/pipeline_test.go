@@ -15,6 +15,7 @@ import (
 	"recap/pipeline/tls"
 	"recap/reader"
 	"recap/reader/packet"
+	"recap/reader/sourcetest"
 )
 
 const captures = "../../testdata/captures"
@@ -190,17 +191,14 @@ func blocksOf(t *testing.T, b []byte) (blocks [][]byte) {
 // TestTshark holds what the handshakes tell against tshark's reading. (Its version 4.0
 // knows JA3, not JA4: that is held against the published example instead.)
 func TestTshark(t *testing.T) {
-	path, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("SKIPPED: tshark is not installed, so no fingerprint is checked against it (apt-get install tshark)")
-	}
+	sourcetest.Tool(t, "tshark")
 	files := []string{filepath.Join(captures, "tls13.pcapng"), filepath.Join(captures, "tls12.pcap")}
 	if dir := os.Getenv("RECAP_CORPUS"); dir != "" {
 		more, _ := filepath.Glob(filepath.Join(dir, "tls*", "*.pcap*"))
 		files = append(files, more...)
 	}
 	for _, file := range files {
-		out, err := exec.Command(path, "-n", "-r", file, "-Y", "tcp && tls.handshake.type==1", "-T", "fields", "-E", "occurrence=f",
+		out, err := exec.Command("tshark", "-n", "-r", file, "-Y", "tcp && tls.handshake.type==1", "-T", "fields", "-E", "occurrence=f",
 			"-e", "tcp.srcport", "-e", "tls.handshake.ja3", "-e", "tls.handshake.extensions_server_name").Output()
 		if err != nil {
 			t.Logf("%s: tshark: %v", file, err)
