@@ -22,14 +22,7 @@ const (
 )
 
 func TestExchanges(t *testing.T) {
-	for _, tt := range []struct {
-		name      string
-		moves     []move
-		mid       [2]bool
-		end       app.EndReason
-		want      string
-		anomalies string
-	}{
+	talksWithAnomalies(t, []talk{
 		{name: "keep-alive", moves: []move{c(get), s(ok2), c(post3), s(okB)}, want: `
 			complete GET /a -> 200 "ok"
 			complete POST /p "abc" -> 200 "b's"`},
@@ -140,29 +133,12 @@ func TestExchanges(t *testing.T) {
 			complete GET /old -> 200 "ok"`},
 		{name: "a capture that begins inside a response", mid: [2]bool{true, true}, moves: []move{s("tail of something\r\n"), c(getB), s(okB)}, want: `
 			complete GET /b -> 200 "b's"`, anomalies: "junk_before_response"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newPlayer(tt.mid[:]...)
-			p.play(tt.moves...)
-			p.end(t, tt.end)
-			if got := lines(p.pairs); got != want(tt.want) {
-				t.Errorf("pairs are\n%swant\n%s", got, want(tt.want))
-			}
-			if got := anomalies(p.pairs); got != tt.anomalies {
-				t.Errorf("anomalies are %q, want %q", got, tt.anomalies)
-			}
-		})
-	}
+	})
 }
 
 func TestGaps(t *testing.T) {
 	long := func(n string) string { return "HTTP/1.1 200 OK\r\nContent-Length: " + n + "\r\n\r\n" }
-	for _, tt := range []struct {
-		name      string
-		moves     []move
-		want      string
-		anomalies string
-	}{
+	talksWithAnomalies(t, []talk{
 		{name: "inside a body of known length", moves: []move{c(get), s(long("9") + "abc"), sGap(3), s("ghi"), c(getB), s(okB)}, want: `
 			partial GET /a -> 200 "abcghi"/9 lost[3+3]
 			complete GET /b -> 200 "b's"`, anomalies: "lost_segment"},
@@ -301,19 +277,7 @@ func TestGaps(t *testing.T) {
 			complete GET /a -> 200 "ok"
 			partial -> 200 "ok"
 			complete GET /b -> 200 "b's"`, anomalies: "junk_before_request resynchronized"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newPlayer()
-			p.play(tt.moves...)
-			p.end(t, app.EndFIN)
-			if got := lines(p.pairs); got != want(tt.want) {
-				t.Errorf("pairs are\n%swant\n%s", got, want(tt.want))
-			}
-			if got := anomalies(p.pairs); got != tt.anomalies {
-				t.Errorf("anomalies are %q, want %q", got, tt.anomalies)
-			}
-		})
-	}
+	})
 }
 
 func TestReasonsOfGaps(t *testing.T) {

@@ -2,8 +2,6 @@ package http1
 
 import (
 	"testing"
-
-	"recap/pipeline/app"
 )
 
 func TestPairingBehindHoles(t *testing.T) {
@@ -12,12 +10,7 @@ func TestPairingBehindHoles(t *testing.T) {
 		restOfGet  = "ET /lost HTTP/1.1\r\nHost: h\r\n\r\n"
 		headed     = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"
 	)
-	for _, tt := range []struct {
-		name  string
-		mid   [2]bool
-		moves []move
-		want  string
-	}{
+	talks(t, []talk{
 		{name: "a response to a request of which a short hole took the beginning",
 			moves: []move{c(get), sGap(20), s(restOfHead), cGap(1), c(restOfGet), s(okB)}, want: `
 			partial -> 200 "b's"
@@ -65,14 +58,5 @@ func TestPairingBehindHoles(t *testing.T) {
 		{name: "a request line that is cut in its target",
 			moves: []move{c("GET /aHTT"), cGap(60), s(ok2)}, want: `
 			partial GET /aHTT -> 200 "ok"`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newPlayer(tt.mid[:]...)
-			p.play(tt.moves...)
-			p.end(t, app.EndFIN)
-			if got := lines(p.pairs); got != want(tt.want) {
-				t.Errorf("pairs are\n%swant\n%s", got, want(tt.want))
-			}
-		})
-	}
+	})
 }

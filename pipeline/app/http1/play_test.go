@@ -105,6 +105,37 @@ func (p *player) end(t testing.TB, reason app.EndReason) {
 	}
 }
 
+// A talk is a case of a table: what is said, and the pairs that it makes.
+type talk struct {
+	name      string
+	mid       [2]bool
+	moves     []move
+	end       app.EndReason
+	want      string
+	anomalies string // looked at by talksWithAnomalies
+}
+
+// talks plays each from beginning to end.
+func talks(t *testing.T, list []talk) { playTalks(t, list, false) }
+
+func talksWithAnomalies(t *testing.T, list []talk) { playTalks(t, list, true) }
+
+func playTalks(t *testing.T, list []talk, named bool) {
+	for _, tt := range list {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlayer(tt.mid[:]...)
+			p.play(tt.moves...)
+			p.end(t, tt.end)
+			if got := lines(p.pairs); got != want(tt.want) {
+				t.Errorf("pairs are\n%swant\n%s", got, want(tt.want))
+			}
+			if got := anomalies(p.pairs); named && got != tt.anomalies {
+				t.Errorf("anomalies are %q, want %q", got, tt.anomalies)
+			}
+		})
+	}
+}
+
 // line writes a pair as `state METHOD target "body" -> status "body"`, each side only
 // where there is one.
 func line(p *exchange.Pair) string {

@@ -3,7 +3,6 @@ package http1
 import (
 	"testing"
 
-	"recap/pipeline/app"
 	"recap/reader/packet"
 )
 
@@ -13,12 +12,7 @@ func TestQuotedMessagesBehindHoles(t *testing.T) {
 		quotedS = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nq"
 		post    = "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc"
 	)
-	for _, tt := range []struct {
-		name  string
-		mid   [2]bool
-		moves []move
-		want  string
-	}{
+	talks(t, []talk{
 		{name: "a request in a body, while nothing is heard of the server",
 			moves: []move{c(post).knowing(0), cGap(20), c(quotedC).knowing(0), s(ok2), c(getB), s(okB)}, want: `
 			partial POST /p "abc"/9 lost[3+6] -> 200 "ok"
@@ -80,14 +74,5 @@ func TestQuotedMessagesBehindHoles(t *testing.T) {
 		{name: "a response at the beginning of the body of one to nothing known",
 			moves: []move{s("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"), s(quotedS), s("and so on to the end.")}, want: `
 			response_only -> 200 "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nqand so on to the end."`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newPlayer(tt.mid[:]...)
-			p.play(tt.moves...)
-			p.end(t, app.EndFIN)
-			if got := lines(p.pairs); got != want(tt.want) {
-				t.Errorf("pairs are\n%swant\n%s", got, want(tt.want))
-			}
-		})
-	}
+	})
 }
