@@ -30,15 +30,20 @@ func stepUSB(s *state, b []byte) (Proto, []byte, error) {
 // stepUSBPcap reads the header of USBPcap on Windows: its length, what was asked of the
 // device and how, the kind of the transfer.
 func stepUSBPcap(s *state, b []byte) (Proto, []byte, error) {
-	const header, bulk = 27, 3
+	const header, kindAt, bulk = 27, 22, 3
 	if len(b) < header {
 		return 0, nil, s.short()
 	}
-	n := int(binary.LittleEndian.Uint16(b))
-	if n < header || n > len(b) {
+	return s.bulk(b, header, int(binary.LittleEndian.Uint16(b)), b[kindAt] == bulk)
+}
+
+// bulk returns what follows the n bytes of header, which are at least as many as given, of
+// a transfer that is a bulk one.
+func (s *state) bulk(b []byte, header, n int, isBulk bool) (Proto, []byte, error) {
+	switch {
+	case n < header || n > len(b):
 		return 0, nil, s.short()
-	}
-	if b[22] != bulk || n == len(b) {
+	case !isBulk || n == len(b):
 		return 0, nil, DispNonIP
 	}
 	return protoUSB, b[n:], nil
@@ -162,18 +167,11 @@ func eem(b []byte) (frames []usbFrame, ok bool) {
 // stepUSBDarwin reads the header of macOS: version, its length, what was asked, lengths and
 // status, the device, the kind of the endpoint.
 func stepUSBDarwin(s *state, b []byte) (Proto, []byte, error) {
-	const header, bulk = 32, 2
+	const header, lengthAt, kindAt, bulk = 32, 2, 31, 2
 	if len(b) < header {
 		return 0, nil, s.short()
 	}
-	n := int(b[2])
-	if n < header || n > len(b) {
-		return 0, nil, s.short()
-	}
-	if b[31] != bulk || n == len(b) {
-		return 0, nil, DispNonIP
-	}
-	return protoUSB, b[n:], nil
+	return s.bulk(b, header, int(b[lengthAt]), b[kindAt] == bulk)
 }
 
 // stepUSBFreeBSD reads the header of FreeBSD, of which the kind of the transfer and the
