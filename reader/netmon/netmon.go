@@ -208,14 +208,10 @@ func (l *layout) Beyond(w *format.Window) (need int) {
 		}
 		w.Use(n)
 		if w.Offset() < t.end {
-			if !w.EOF {
-				return 1
+			if w.EOF {
+				return 0 // End tells that it was cut
 			}
-			if t.end != format.NoBorder {
-				l.cut(w.Offset(), t)
-			}
-			l.passed = t.end
-			return 0
+			return 1
 		}
 		l.passed = t.end
 		if t.name == l.frames.name {
@@ -225,11 +221,6 @@ func (l *layout) Beyond(w *format.Window) (need int) {
 		}
 	}
 	return 0
-}
-
-func (l *layout) cut(offset int64, t table) {
-	l.records.Damage(offset, 0, fmt.Sprintf("file ends before the end of the %s, which should be at byte %d", t.name, t.end),
-		"the capture was cut; copy it again if the original is longer")
 }
 
 // entries reads more of the frame table: 32-bit offsets of records.
@@ -249,7 +240,8 @@ func (l *layout) entries(b []byte) {
 func (l *layout) End(offset int64) {
 	for _, t := range l.tables {
 		if t.end > l.passed && t.end != format.NoBorder {
-			l.cut(offset, t)
+			l.records.Damage(offset, 0, fmt.Sprintf("file ends before the end of the %s, which should be at byte %d", t.name, t.end),
+				"the capture was cut; copy it again if the original is longer")
 			return
 		}
 	}
