@@ -3,6 +3,7 @@ package decap
 import (
 	"encoding/binary"
 	"math/bits"
+
 	"recap/reader/packet/checksum"
 )
 

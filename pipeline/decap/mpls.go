@@ -2,6 +2,7 @@ package decap
 
 import (
 	"encoding/binary"
+
 	"recap/reader/packet/checksum"
 )
 

@@ -2,6 +2,7 @@ package decap
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"recap/reader/packet"
 )
@@ -114,16 +115,7 @@ type tunnel struct {
 
 // tunnelled reports whether the TCP segment b goes to the port of a tunnel.
 func (d *Decoder) tunnelled(b []byte) bool {
-	if len(b) < 4 {
-		return false
-	}
-	to := binary.BigEndian.Uint16(b[2:])
-	for _, p := range d.tcpPorts {
-		if p == to {
-			return true
-		}
-	}
-	return false
+	return len(b) >= 4 && slices.Contains(d.tcpPorts, binary.BigEndian.Uint16(b[2:]))
 }
 
 // state is what the steps learn of one packet.

@@ -1,8 +1,6 @@
 package tcp
 
-import (
-	"recap/pipeline/decap"
-)
+import "recap/pipeline/decap"
 
 // Whose a packet is: the connection at hand, one that has the same addresses and ports at the
 // same time, or the next one with them.

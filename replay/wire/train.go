@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+
 	"recap/reader/packet/checksum"
 )
 
