@@ -6,11 +6,19 @@ import (
 	"recap/pipeline/defrag"
 )
 
+// Who sent data, as Linux' monitor numbers it. The two directions of a connection have one
+// handle.
+const (
+	hciSent     = 4
+	hciReceived = 5
+)
+
 // stepDirectionWord reads the 4 bytes that say who sent a frame of Bluetooth.
 func stepDirectionWord(s *state, b []byte) (Proto, []byte, error) {
 	if len(b) < 4 {
 		return 0, nil, s.short()
 	}
+	s.sport = hciSent + uint16(b[3]&1)
 	return protoHCI, b[4:], nil
 }
 
@@ -30,14 +38,12 @@ func stepHCI(s *state, b []byte) (Proto, []byte, error) {
 // stepBluetoothMonitor reads the header of Linux' own monitor: number of the adapter, and
 // what kind of message this is.
 func stepBluetoothMonitor(s *state, b []byte) (Proto, []byte, error) {
-	const sent, received = 4, 5
 	if len(b) < 4 {
 		return 0, nil, s.short()
 	}
-	if kind := binary.BigEndian.Uint16(b[2:]); kind != sent && kind != received {
+	if s.sport = binary.BigEndian.Uint16(b[2:]); s.sport != hciSent && s.sport != hciReceived {
 		return 0, nil, DispNonIP
 	}
-	s.sport = binary.BigEndian.Uint16(b[2:]) // the two directions number alike
 	return protoACL, b[4:], nil
 }
 
@@ -77,8 +83,14 @@ func stepACL(s *state, b []byte) (Proto, []byte, error) {
 		}
 		want := l2cap + int(binary.LittleEndian.Uint16(rest))
 		if n >= want {
-			delete(d.acl, key)
+			if s.sport != 0 { // else it may be of the other direction
+				delete(d.acl, key)
+			}
 			return protoL2CAP, rest[:min(len(rest), want)], nil
+		}
+		if begun && s.sport == 0 { // which of the two the next part goes on with is not known
+			delete(d.acl, key)
+			return 0, nil, DispNonIP
 		}
 		if !begun && len(d.acl) == maxACL {
 			return 0, nil, DispNonIP

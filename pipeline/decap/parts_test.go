@@ -187,22 +187,43 @@ func TestSTTIsNoConnection(t *testing.T) {
 	}
 }
 
-// Frames of a connection whose parts are lost do not take those of the next one.
+// Frames of a Bluetooth connection whose parts are lost do not take those of the next one, nor
+// of one that goes the other way at the same time.
 func TestBluetoothPartsThatAreLost(t *testing.T) {
 	one := cutACL(40, l2cap([]byte{2, 8, 0}, portFrame(1)[14:]))
 	two := cutACL(40, l2cap([]byte{2, 8, 0}, portFrame(2)[14:]))
-	d, slow := NewDecoder(Options{}), NewDecoder(Options{})
-	slow.slowOnly = true
-	got := ""
-	for _, b := range [][]byte{one[1], one[0], two[0], two[1], one[1], one[0], one[1]} {
-		disp, s := checkDecode(t, d, slow, pkt(187, exact(b)))
-		got += disp.String() + " "
-		if disp == DispTCP {
-			got += fmt.Sprint(s.Key.LoPort, " ")
+	small := h4(l2cap([]byte{2, 8, 0}, portFrame(3)[14:]))
+	sent := func(b []byte) []byte { return join(be32(0), b) }
+	received := func(b []byte) []byte { return join(be32(1), b) }
+	for _, tt := range []struct {
+		name  string
+		link  packet.LinkType
+		parts [][]byte
+		want  string
+	}{
+		{"parts are lost", 201, [][]byte{sent(one[1]), sent(one[0]), sent(two[0]), sent(two[1]), sent(one[1]), sent(one[0]), sent(one[1])},
+			"non_ip fragment_held fragment_held tcp 2 non_ip fragment_held tcp 1"},
+		{"both directions at once", 201, [][]byte{sent(one[0]), received(two[0]), sent(one[1]), received(small), received(two[1])},
+			"fragment_held fragment_held tcp 1 tcp 3 non_ip"},
+		{"both directions at once, in the other order", 201, [][]byte{sent(one[0]), received(small), received(two[0]), sent(one[1]), received(two[1])},
+			"fragment_held tcp 3 fragment_held tcp 1 tcp 2"},
+		{"a whole frame between the parts of another, of which no direction is known", 187, [][]byte{one[0], small, one[1]},
+			"fragment_held tcp 3 tcp 1"},
+		{"two frames begin, of which no direction is known", 187, [][]byte{one[0], two[0], one[1], two[1], one[0], one[1]},
+			"fragment_held non_ip non_ip non_ip fragment_held tcp 1"},
+	} {
+		d, slow := NewDecoder(Options{}), NewDecoder(Options{})
+		slow.slowOnly = true
+		var got []string
+		for _, b := range tt.parts {
+			disp, s := checkDecode(t, d, slow, pkt(tt.link, exact(b)))
+			if got = append(got, disp.String()); disp == DispTCP {
+				got = append(got, fmt.Sprint(s.Key.LoPort))
+			}
 		}
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%s: got %s\nwant %s", tt.name, got, tt.want)
+		}
+		checkSum(t, d, int64(len(tt.parts)))
 	}
-	if want := "non_ip fragment_held fragment_held tcp 2 non_ip fragment_held tcp 1 "; got != want {
-		t.Errorf("got %s\nwant %s", got, want)
-	}
-	checkSum(t, d, 7)
 }
