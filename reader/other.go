@@ -9,7 +9,6 @@ var others = []struct {
 	magic string
 	what  string
 }{
-	{0, "btsnoop\x00", "a log of Bluetooth HCI (btsnoop), which holds no network packets"},
 	{0, "#!rtpplay1.0 ", "an RTP dump (rtptools), which holds payloads without their packets"},
 	{0, "DLT\x01", "a log of AUTOSAR DLT, which holds no network packets"},
 	{0, "PML_", "a log of Process Monitor, which holds no network packets"},

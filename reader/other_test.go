@@ -24,7 +24,7 @@ func TestRefusalNames(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"Bluetooth", []byte("btsnoop\x00\x00\x00\x00\x01\x00\x00\x03\xea"), "Bluetooth HCI"},
+		{"event log", []byte("ElfFile\x00\x00\x00\x00\x01\x00\x00\x03\xea"), "event log"},
 		{"RTP dump", []byte("#!rtpplay1.0 10.0.0.1/5000\n"), "RTP dump"},
 		{"MP4", []byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00"), "MP4"},
 		{"transport stream", stream, "transport stream"},

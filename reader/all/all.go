@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"recap/reader/blf"
+	"recap/reader/bluetooth"
 	"recap/reader/capsa"
 	"recap/reader/commview"
 	"recap/reader/csids"
@@ -30,6 +31,7 @@ import (
 	"recap/reader/sniffer"
 	"recap/reader/snoop"
 	"recap/reader/textdump"
+	"recap/reader/usbdump"
 	"recap/reader/visual"
 	"recap/reader/vwr"
 )
@@ -51,6 +53,8 @@ func Formats() []format.Format {
 		iptrace.Format,
 		peek.Tagged,
 		blf.Format,
+		bluetooth.Btsnoop,
+		usbdump.Format,
 		eyesdn.Format,
 		radcom.Format,
 		rf5.Format,
@@ -63,5 +67,7 @@ func Formats() []format.Format {
 		pppdump.Format,
 		i4b.Format,
 		erf.Format,
+		bluetooth.HCIDump,
+		bluetooth.PacketLogger,
 	})
 }

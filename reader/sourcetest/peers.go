@@ -47,6 +47,13 @@ func Tshark(t *testing.T, f format.Format, file []byte) {
 // the wire.
 func TsharkTail(t *testing.T, f format.Format, file []byte) {
 	t.Helper()
+	TsharkBehind(t, f, file, 0)
+}
+
+// TsharkBehind is [TsharkTail] for formats whose packets begin with front bytes that tshark has
+// beside them.
+func TsharkBehind(t *testing.T, f format.Format, file []byte, front int) {
+	t.Helper()
 	Tool(t, "tshark")
 	name := filepath.Join(t.TempDir(), "file")
 	WriteFile(t, name, file)
@@ -56,9 +63,9 @@ func TsharkTail(t *testing.T, f format.Format, file []byte) {
 		t.Fatalf("%d packets, tshark finds %d", len(res.Packets), len(want))
 	}
 	for i, p := range res.Packets {
-		header := len(data[i])/2 - len(p.Data)
-		got := fmt.Sprintf("%d.%09d\t%d\t%d", p.TimeNS/1e9, p.TimeNS%1e9, len(p.Data)+header, int(p.Length)+header)
-		if got != want[i] || !strings.HasSuffix(data[i], hex.EncodeToString(p.Data)) {
+		header := len(data[i])/2 - (len(p.Data) - front)
+		got := fmt.Sprintf("%d.%09d\t%d\t%d", p.TimeNS/1e9, p.TimeNS%1e9, len(p.Data)-front+header, int(p.Length)-front+header)
+		if got != want[i] || !strings.HasSuffix(data[i], hex.EncodeToString(p.Data[front:])) {
 			t.Errorf("packet %d: %q %x, tshark reads %q %s", i+1, got, p.Data, want[i], data[i])
 		}
 	}
