@@ -5,14 +5,10 @@ import (
 	"regexp"
 )
 
-// hexDumpError is the refusal of a text that shows packets, or anything else, as hexadecimal
-// digits: what tcpdump -x, od or hexdump print. Such a text says neither of which link layer
-// its bytes are nor, of most programs, where a packet ends and when it came, so that reading it
-// would mean to guess. The program that is told all that can make a capture of it.
-type hexDumpError struct{ error }
-
-func (e *hexDumpError) Unwrap() error { return e.error }
-
+// A text that shows packets, or anything else, as hexadecimal digits is what tcpdump -x, od or
+// hexdump print. It says neither of which link layer its bytes are nor, of most programs, where a
+// packet ends and when it came, so that reading it would mean to guess. The program that is told
+// all that can make a capture of it.
 const hexDumpHint = `it looks like a hex dump; where it shows packets, "text2pcap -l LINKTYPE FILE OUT.pcap" makes a capture of it (see its -t for times)`
 
 // hexRow is a row of a dump: an offset in three or more digits, and groups of one or two bytes.

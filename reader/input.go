@@ -189,8 +189,8 @@ func (n *input) explain(err error) *packet.Error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Hint = "the file was cut; copy it again if the original is longer"
 	}
-	if _, ok := errors.AsType[*hexDumpError](err); ok {
-		e.Hint = hexDumpHint
+	if r, ok := errors.AsType[*refusal](err); ok {
+		e.Hint = r.hint
 	}
 	if n.src == nil {
 		e.Offset, e.Saved = -1, ""

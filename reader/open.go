@@ -218,14 +218,28 @@ func fileError(name string, err error) error {
 	return &packet.Error{File: name, Offset: -1, Err: err, Hint: blob.Hint(err)}
 }
 
+// refusal says why a file that no format wants is none, and what to try.
+type refusal struct {
+	error
+	hint string
+}
+
+func (e *refusal) Unwrap() error { return e.error }
+
 // notCapture describes a file that no format wants.
 func notCapture(head []byte, compression string) error {
-	err := unknownFormat(head, compression)
-	if isHexDump(head) {
-		return &hexDumpError{err}
+	r := &refusal{error: unknownFormat(head, compression)}
+	switch {
+	case len(head) == 0 || otherKind(head) != "":
+	case isHexDump(head):
+		r.hint = hexDumpHint
+	default:
+		r.hint = unknownHint
 	}
-	return err
+	return r
 }
+
+const unknownHint = `"file NAME" may tell what it is; where tshark opens it, "tshark -r NAME -F pcapng -w OUT.pcapng" makes a capture of it`
 
 func unknownFormat(head []byte, compression string) error {
 	if len(head) == 0 && compression == "" {
