@@ -573,6 +573,7 @@ func TestWatcherPath(t *testing.T) {
 	}
 }
 
+// FuzzNames: a safe name is safe, and as it is when made again; what a path tells are parts of it.
 func FuzzNames(f *testing.F) {
 	f.Add("https://user:word@a.blob.core.windows.net/c/x.cap?sv=1&" + secret)
 	f.Add("subscriptions/1/resourcegroups/r/virtualmachines/vm/y=2026/m=1/d=2/packetcapture_1_2_3_4.cap")
@@ -580,6 +581,14 @@ func FuzzNames(f *testing.F) {
 		if n := blob.SafeName(s); blob.IsURL(s) && (strings.ContainsAny(n, "?#") || blob.SafeName(n) != n) {
 			t.Errorf("SafeName(%q) = %q", s, n)
 		}
-		blob.ParseWatcherPath(s)
+		p, ok := blob.ParseWatcherPath(s)
+		for _, part := range []string{p.Subscription, p.ResourceGroup, p.ScaleSet, p.VM} {
+			if part != "" && (strings.Contains(part, "/") || !strings.Contains(s, part) && !strings.Contains(blob.SafeName(s), part)) {
+				t.Errorf("%q: %q", s, part)
+			}
+		}
+		if date := p.Start.Format("2006"); ok && (p.VM == "" || !strings.Contains(s, strings.TrimLeft(date, "0"))) {
+			t.Errorf("%q: machine %q, time %s", s, p.VM, p.Start)
+		}
 	})
 }
