@@ -261,31 +261,7 @@ func TestCompressed(t *testing.T) {
 		{"zstd in gzip", gz(zst(t, plain)), "gzip+zstd", true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var last string
-			for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader} {
-				res := read(t, reader.Options{Stdin: wrap(bytes.NewReader(tt.file))}, "-")
-				if res.err != nil {
-					t.Fatal(res.err)
-				}
-				in := res.inputs[0]
-				if in.Compression != tt.compression {
-					t.Errorf("compression %q, want %q", in.Compression, tt.compression)
-				}
-				if tt.whole && res.letters != letters || !strings.HasPrefix(letters, res.letters) {
-					t.Errorf("packets %q", res.letters)
-				}
-				damage := ""
-				if n := len(in.Damage); n > 0 {
-					damage = in.Damage[n-1].Error()
-				}
-				if (damage == "") != (tt.damage == "") || !strings.Contains(damage, tt.damage) {
-					t.Errorf("damage %v, want %q", in.Damage, tt.damage)
-				}
-				if last != "" && last != res.letters+damage {
-					t.Errorf("reading byte by byte changes the result")
-				}
-				last = res.letters + damage
-			}
+			testUnpacked(t, tt.file, letters, tt.compression, tt.whole, tt.damage)
 		})
 	}
 }

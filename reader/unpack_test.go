@@ -121,36 +121,43 @@ func TestUnpack(t *testing.T) {
 		{"lz4 in xz", func(t *testing.T) []byte { return xzip(t, lz(plain), xz.WriterConfig{}) }, "xz+lz4", true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			file := tt.file(t)
-			var last string
-			for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader} {
-				res := read(t, reader.Options{Stdin: wrap(bytes.NewReader(file))}, "-")
-				if res.err != nil {
-					if !strings.HasPrefix("error: "+res.err.Error(), tt.damage) || tt.damage == "" {
-						t.Fatal(res.err)
-					}
-					continue
-				}
-				in := res.inputs[0]
-				if in.Compression != tt.compression {
-					t.Errorf("compression %q, want %q", in.Compression, tt.compression)
-				}
-				if tt.whole && res.letters != letters || !strings.HasPrefix(letters, res.letters) {
-					t.Errorf("%d packets of %d", len(res.letters), len(letters))
-				}
-				damage := ""
-				if n := len(in.Damage); n > 0 {
-					damage = in.Damage[n-1].Error()
-				}
-				if (damage == "") != (tt.damage == "") || !strings.Contains(damage, tt.damage) {
-					t.Errorf("damage %v, want %q", in.Damage, tt.damage)
-				}
-				if last != "" && last != res.letters+damage {
-					t.Errorf("reading byte by byte changes the result")
-				}
-				last = res.letters + damage
-			}
+			testUnpacked(t, tt.file(t), letters, tt.compression, tt.whole, tt.damage)
 		})
+	}
+}
+
+// testUnpacked reads a compressed capture, also byte by byte, and wants the packets of letters, or
+// unless it is whole the first of them. damage is what the last entry says, or with "error: " in
+// front what the error says.
+func testUnpacked(t *testing.T, file []byte, letters, compression string, whole bool, damage string) {
+	t.Helper()
+	var last string
+	for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader} {
+		res := read(t, reader.Options{Stdin: wrap(bytes.NewReader(file))}, "-")
+		if res.err != nil {
+			if !strings.HasPrefix("error: "+res.err.Error(), damage) || damage == "" {
+				t.Fatal(res.err)
+			}
+			continue
+		}
+		in := res.inputs[0]
+		if in.Compression != compression {
+			t.Errorf("compression %q, want %q", in.Compression, compression)
+		}
+		if whole && res.letters != letters || !strings.HasPrefix(letters, res.letters) {
+			t.Errorf("%d packets of %d", len(res.letters), len(letters))
+		}
+		got := ""
+		if n := len(in.Damage); n > 0 {
+			got = in.Damage[n-1].Error()
+		}
+		if (got == "") != (damage == "") || !strings.Contains(got, damage) {
+			t.Errorf("damage %v, want %q", in.Damage, damage)
+		}
+		if last != "" && last != res.letters+got {
+			t.Errorf("reading byte by byte changes the result")
+		}
+		last = res.letters + got
 	}
 }
 

@@ -281,7 +281,7 @@ func (p *parser) end(w *format.Window) {
 }
 
 func (p *parser) damage(offset, number int64, why, hint string) {
-	p.in.AddDamage(&packet.Error{File: p.in.Name, Packet: number, Offset: offset, Err: format.Cause(why), Saved: format.Saved(p.n), Hint: hint})
+	format.Damage(p.in, offset, number, p.n, why, hint)
 }
 
 func allZero(b []byte) bool {

@@ -147,17 +147,12 @@ func read(file []byte, o sourcetest.Options) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"objects without containers", file{kind: 120, bare: true}.build(t, whole)},
-		{"a container that is not compressed", file{kind: 120}.build(t, whole)},
-		{"frames in pieces", file{kind: 71}.build(t, whole)},
-		{"with zero padding", append(file{kind: 120, bare: true}.build(t, whole), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, blf.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, blf.Format, map[string][]byte{
+		"objects without containers":         file{kind: 120, bare: true}.build(t, whole),
+		"a container that is not compressed": file{kind: 120}.build(t, whole),
+		"frames in pieces":                   file{kind: 71}.build(t, whole),
+		"with zero padding":                  append(file{kind: 120, bare: true}.build(t, whole), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

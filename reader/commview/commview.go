@@ -55,7 +55,7 @@ const (
 	tokenRing = 2
 )
 
-var links = map[byte]packet.LinkType{ethernet: packet.LinkEthernet, wifi: packet.LinkWiFi, tokenRing: 6}
+var links = map[byte]packet.LinkType{ethernet: packet.LinkEthernet, wifi: packet.LinkWiFi, tokenRing: packet.LinkTokenRing}
 
 func entry(name string, k kind) format.Format {
 	return format.Format{

@@ -46,9 +46,6 @@ const (
 	linkNoPacket = packet.LinkType(0xffff)
 )
 
-// linkATM is a frame of ATM adaptation layer 5 without the header of a cell.
-const linkATM packet.LinkType = 100
-
 // cellHeader is the length of the header of ATM cells, without its check, that stands
 // before a frame of AAL5 and counts as a part of it.
 const cellHeader = 4
@@ -57,7 +54,7 @@ const cellHeader = 4
 // the frame, multi-channel records four of channel.
 var kinds = [128]kind{
 	1: {"HDLC_POS", 0, linkHDLC}, 2: {"ETH", 2, packet.LinkEthernet},
-	4: {"AAL5", 0, linkATM}, 9: {"MC_AAL5", 4, linkATM}, 5: {"MC_HDLC", 4, linkHDLC}, 10: {"COLOR_HDLC_POS", 0, linkHDLC}, 11: {"COLOR_ETH", 2, packet.LinkEthernet},
+	4: {"AAL5", 0, packet.LinkATM}, 9: {"MC_AAL5", 4, packet.LinkATM}, 5: {"MC_HDLC", 4, linkHDLC}, 10: {"COLOR_HDLC_POS", 0, linkHDLC}, 11: {"COLOR_ETH", 2, packet.LinkEthernet},
 	13: {"IP_COUNTER", 0, linkNoPacket}, 14: {"TCP_FLOW_COUNTER", 0, linkNoPacket},
 	15: {"DSM_COLOR_HDLC_POS", 0, linkHDLC}, 16: {"DSM_COLOR_ETH", 2, packet.LinkEthernet},
 	17: {"COLOR_MC_HDLC_POS", 4, linkHDLC}, 19: {"COLOR_HASH_POS", 0, linkHDLC},
@@ -181,15 +178,12 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 		if k.name == "" {
 			k.name = fmt.Sprintf("type %d", b[8]&0x7f)
 		}
-		if l.in.Unknown == nil {
-			l.in.Unknown = map[string]int64{}
-		}
-		l.in.Unknown["erf "+k.name]++
+		format.StepOver(l.in, "erf "+k.name)
 		return false
 	}
 	data := b[start:]
 	data = data[:min(len(data), wire):min(len(data), wire)]
-	if k.link == linkATM {
+	if k.link == packet.LinkATM {
 		data, wire = data[min(len(data), cellHeader):], max(0, wire-cellHeader)
 	}
 	if b[9]&0x10 != 0 {

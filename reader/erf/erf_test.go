@@ -84,20 +84,15 @@ func record(p pcaptest.Packet, typ byte, ext int) []byte {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"Ethernet", build(t, talk, 2, 0)},
-		{"Ethernet with an extension header", build(t, talk, 2, 1)},
-		{"coloured Ethernet", build(t, talk, 16, 0)},
-		{"PPP over HDLC", build(t, talk, 1, 0)},
-		{"IPv4", build(t, talk, 22, 0)},
-		{"ATM", build(t, talk, 4, 1)},
-		{"with zero padding", append(build(t, talk, 2, 0), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, erf.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, erf.Format, map[string][]byte{
+		"Ethernet":                          build(t, talk, 2, 0),
+		"Ethernet with an extension header": build(t, talk, 2, 1),
+		"coloured Ethernet":                 build(t, talk, 16, 0),
+		"PPP over HDLC":                     build(t, talk, 1, 0),
+		"IPv4":                              build(t, talk, 22, 0),
+		"ATM":                               build(t, talk, 4, 1),
+		"with zero padding":                 append(build(t, talk, 2, 0), make([]byte, 500)...),
+	})
 }
 
 func TestTypes(t *testing.T) {

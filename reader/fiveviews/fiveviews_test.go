@@ -51,15 +51,10 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"packets only", build(t, talk, 0)},
-		{"with zero padding", append(build(t, talk, 0), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, fiveviews.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, fiveviews.Format, map[string][]byte{
+		"packets only":      build(t, talk, 0),
+		"with zero padding": append(build(t, talk, 0), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -26,6 +26,16 @@ func (l *Links) Interface(link packet.LinkType) int32 {
 	return i
 }
 
+// EmulatedLAN returns the frame behind the two bytes that an emulated LAN puts before each.
+// ok is false for what controls the LAN, whose client has the number 0xff00 there (LAN
+// Emulation over ATM 1.0).
+func EmulatedLAN(b []byte) (frame []byte, ok bool) {
+	if len(b) <= 2 || b[0] == 0xff && b[1] == 0 {
+		return nil, false
+	}
+	return b[2:], true
+}
+
 // StepOver counts a record that holds no packet.
 func StepOver(in *packet.Input, kind string) {
 	if in.Unknown == nil {

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -111,8 +110,8 @@ type Records struct {
 	n           int64 // packets found
 	seen        bool  // a record was found
 	first, last int64 // seconds of the first and the latest record
-	zeros       int
-	scan        lostRange
+	zeros       ZeroRun
+	scan        Lost
 }
 
 type recordState uint8
@@ -123,14 +122,6 @@ const (
 	inZeros // stepping over zero bytes: padding, or a hole
 	inScan  // looking for the next record after damage
 )
-
-// lostRange is a stretch of the file that is being given up.
-type lostRange struct {
-	offset int64
-	packet int64
-	lost   int
-	why    string
-}
 
 // NewRecords returns a parser for one file.
 func NewRecords(in *packet.Input, file int32, l Layout) *Records {
@@ -190,7 +181,7 @@ func (r *Records) Parse(w *Window) (need int) {
 func (r *Records) close() {
 	switch r.st {
 	case inScan:
-		r.Damage(r.scan.offset, r.scan.packet, fmt.Sprintf("%s; %d bytes were skipped", r.scan.why, r.scan.lost), "")
+		r.scan.Close(r.in, r.n)
 	case inZeros:
 		r.in.AddAnomaly("zero_padding")
 	}
@@ -446,7 +437,7 @@ func (r *Records) lose(w *Window, n int, why string) {
 		why = "record leads to no record"
 	}
 	r.st = inScan
-	r.scan = lostRange{offset: w.Offset(), packet: r.n + 1, lost: n, why: why}
+	r.scan = Lost{Offset: w.Offset(), Packet: r.n + 1, Bytes: n, Why: why}
 	w.Lose(n)
 }
 
@@ -458,16 +449,14 @@ func (r *Records) resync(w *Window) (need int) {
 		if more == 0 && !ok {
 			continue
 		}
-		w.Lose(at)
-		r.scan.lost += at
+		r.scan.Lose(w, at)
 		if ok {
 			r.close()
 			return 0
 		}
 		return more
 	}
-	w.Lose(len(b))
-	r.scan.lost += len(b)
+	r.scan.Lose(w, len(b))
 	if last {
 		return 0
 	}
@@ -478,33 +467,17 @@ func (r *Records) resync(w *Window) (need int) {
 // record follows.
 func (r *Records) zeroRun(w *Window) (need int) {
 	b, last := r.span(w)
-	hs := r.layout.HeaderSize()
-	n := len(b) - len(bytes.TrimLeft(b, "\x00"))
-	if n == len(b) {
-		keep := 0
-		if !last {
-			keep = min(n, hs) // a record that follows may begin with zero bytes
-		}
-		w.Pad(n - keep)
-		r.zeros += n - keep
-		if last {
-			return 0
-		}
-		return keep + 1
+	damage, need := r.zeros.Step(w, b, last, r.layout.HeaderSize())
+	if damage {
+		r.st = inScan
+		r.scan = Lost{Offset: w.Offset() - int64(r.zeros), Packet: r.n + 1, Bytes: int(r.zeros), Why: "zero bytes where a record should be"}
 	}
-	back := max(0, n-hs)
-	w.Pad(back)
-	r.zeros += back
-	w.Unpad(r.zeros)
-	r.st = inScan
-	r.scan = lostRange{offset: w.Offset() - int64(r.zeros), packet: r.n + 1, lost: r.zeros, why: "zero bytes where a record should be"}
-	return 0
+	return need
 }
 
 // Damage records a fault at a place in the file.
 func (r *Records) Damage(offset, number int64, why, hint string) {
-	r.in.AddDamage(&packet.Error{File: r.in.Name, Packet: number, Offset: offset,
-		Err: Cause(why), Saved: Saved(r.n), Hint: hint})
+	Damage(r.in, offset, number, r.n, why, hint)
 }
 
 func allZero(b []byte) bool {

@@ -60,16 +60,11 @@ func read(file []byte) sourcetest.Result {
 func TestConformance(t *testing.T) {
 	little, _ := build(t, binary.LittleEndian, ppp, false)
 	big, _ := build(t, binary.BigEndian, plain, false)
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"little-endian", little},
-		{"big-endian", big},
-		{"with zero padding", append(bytes.Clone(little), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, i4b.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, i4b.Format, map[string][]byte{
+		"little-endian":     little,
+		"big-endian":        big,
+		"with zero padding": append(bytes.Clone(little), make([]byte, 500)...),
+	})
 }
 
 func TestPackets(t *testing.T) {

@@ -41,13 +41,11 @@ var Format = format.Format{
 	},
 }
 
-const linkFDDI packet.LinkType = 10
-
 // links are the kinds of interfaces (ifType of SNMP) that are known.
 var links = map[byte]packet.LinkType{
-	4: packet.LinkRaw, 6: packet.LinkEthernet, 7: packet.LinkEthernet, 9: 6, // token ring
+	4: packet.LinkRaw, 6: packet.LinkEthernet, 7: packet.LinkEthernet, 9: packet.LinkTokenRing,
 	12: packet.LinkRaw, // switch of the SP
-	15: linkFDDI, 24: packet.LinkRaw, 37: 100, 61: packet.LinkRaw, 199: 247,
+	15: packet.LinkFDDI, 24: packet.LinkRaw, 37: packet.LinkATM, 61: packet.LinkRaw, 199: 247,
 }
 
 // mostInterfaces bounds how many interfaces are told apart.
@@ -134,7 +132,7 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 		link = packet.LinkUnassigned + packet.LinkType(kind)
 		l.in.AddAnomaly("unknown_media_type")
 	}
-	if link == linkFDDI {
+	if link == packet.LinkFDDI {
 		if len(data) < fddiPad {
 			format.StepOver(l.in, "iptrace FDDI record shorter than its padding")
 			return false

@@ -59,16 +59,11 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"1.0", ethernet('1').build(t, whole)},
-		{"2.0", ethernet('2').build(t, whole)},
-		{"with zero padding", append(ethernet('2').build(t, whole), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, iptrace.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, iptrace.Format, map[string][]byte{
+		"1.0":               ethernet('1').build(t, whole),
+		"2.0":               ethernet('2').build(t, whole),
+		"with zero padding": append(ethernet('2').build(t, whole), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -129,7 +129,7 @@ func (l *layout) begin(b, head []byte) {
 		switch board := le.Uint16(b[188:]); board {
 		case 226:
 		case 227:
-			iface.Link = 6 // token ring
+			iface.Link = packet.LinkTokenRing
 		default:
 			iface.Link = packet.LinkUnassigned + packet.LinkType(board&0xff)
 			l.in.AddAnomaly("unknown_media_type")

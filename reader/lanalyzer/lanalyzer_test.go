@@ -73,16 +73,11 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"plain", file{}.build(t, talk)},
-		{"padded packets", file{pad: 2}.build(t, talk)},
-		{"with zero padding", append(file{}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, lanalyzer.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, lanalyzer.Format, map[string][]byte{
+		"plain":             file{}.build(t, talk),
+		"padded packets":    file{pad: 2}.build(t, talk),
+		"with zero padding": append(file{}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -61,9 +61,9 @@ func linkOf(media uint16) (link packet.LinkType, known bool) {
 	case media <= 1: // NetMon 3.4 writes 0 for Ethernet on VPN adapters
 		return packet.LinkEthernet, true
 	case media == 2:
-		return 6, true // token ring
+		return packet.LinkTokenRing, true
 	case media == 3:
-		return 10, true // FDDI
+		return packet.LinkFDDI, true
 	case media == 6:
 		return packet.LinkWiFi, true
 	case media >= 7 && media <= 9: // tunnel interfaces, wireless WAN, raw IP
@@ -254,10 +254,7 @@ func (l *layout) End(offset int64) {
 }
 
 func (l *layout) unknown(name string) {
-	if l.in.Unknown == nil {
-		l.in.Unknown = map[string]int64{}
-	}
-	l.in.Unknown["netmon "+name]++
+	format.StepOver(l.in, "netmon "+name)
 }
 
 // lengths reads the lengths and the time since the start in nanoseconds.

@@ -111,20 +111,15 @@ func counts(m map[string]int64) string {
 
 func TestConformance(t *testing.T) {
 	whole := file{major: 2, minor: 3, comments: true}.build(t, talk)
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"1.1", file{major: 1, minor: 1}.build(t, talk)},
-		{"2.0", file{major: 2}.build(t, talk)},
-		{"2.1", file{major: 2, minor: 1}.build(t, talk)},
-		{"2.2", file{major: 2, minor: 2}.build(t, talk)},
-		{"2.3 with comments", whole},
-		{"2.3 that ends before both its tables", whole[:binary.LittleEndian.Uint32(whole[40:])]},
-		{"2.3 with zero padding", append(file{major: 2, minor: 3}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, netmon.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, netmon.Format, map[string][]byte{
+		"1.1":                                  file{major: 1, minor: 1}.build(t, talk),
+		"2.0":                                  file{major: 2}.build(t, talk),
+		"2.1":                                  file{major: 2, minor: 1}.build(t, talk),
+		"2.2":                                  file{major: 2, minor: 2}.build(t, talk),
+		"2.3 with comments":                    whole,
+		"2.3 that ends before both its tables": whole[:binary.LittleEndian.Uint32(whole[40:])],
+		"2.3 with zero padding":                append(file{major: 2, minor: 3}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

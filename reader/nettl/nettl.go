@@ -65,8 +65,8 @@ var subsystems = map[uint16]subsystem{
 	244: {"IPv6", packet.LinkRaw, 0}, 268: {"SCTP", packet.LinkRaw, 8},
 	23: {"ICMP", noPacket, 0}, 245: {"ICMPv6", noPacket, 0}, 267: {"telnet", noPacket, 0},
 	34: {"X.25 level 2", noPacket, 0}, 35: {"X.25 level 3", noPacket, 0}, 95: {"HP-PB FDDI", noPacket, 0},
-	31: {"token ring", 6, 0}, 187: {"PCI token ring", 6, 0},
-	174: {"EISA FDDI", 10, 3}, 176: {"PCI FDDI", 10, 3}, 177: {"HSC FDDI", 10, 3},
+	31: {"token ring", packet.LinkTokenRing, 0}, 187: {"PCI token ring", packet.LinkTokenRing, 0},
+	174: {"EISA FDDI", packet.LinkFDDI, 3}, 176: {"PCI FDDI", packet.LinkFDDI, 3}, 177: {"HSC FDDI", packet.LinkFDDI, 3},
 	driver: {"driver", packet.LinkEthernet, 24},
 }
 

@@ -91,16 +91,11 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"of HP-UX 11", file{subsys: btlan}.build(t, talk)},
-		{"of HP-UX 10, wrapped twice", file{system: "B.10.20", subsys: driver}.build(t, talk)},
-		{"with zero padding", append(file{subsys: btlan}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, nettl.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, nettl.Format, map[string][]byte{
+		"of HP-UX 11":                file{subsys: btlan}.build(t, talk),
+		"of HP-UX 10, wrapped twice": file{system: "B.10.20", subsys: driver}.build(t, talk),
+		"with zero padding":          append(file{subsys: btlan}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -3,11 +3,9 @@ package netxray
 import (
 	"encoding/binary"
 
+	"recap/reader/format"
 	"recap/reader/packet"
 )
-
-// linkATM is a frame of ATM adaptation layer 5.
-const linkATM packet.LinkType = 100
 
 // Where a record of ATM tells what it is, and what it tells.
 const (
@@ -16,7 +14,6 @@ const (
 	atmCellAt   = 21
 	atmError    = 0x01 // cells of the frame are missing
 	atmCell     = 0x04 // a cell that is no part of a frame
-	lanePrefix  = 2    // bytes before a frame of an emulated LAN
 	aal5Trailer = 8
 	cellPayload = 48
 )
@@ -30,10 +27,7 @@ func (l *layout) atm(b, data []byte, orig int) ([]byte, int, packet.LinkType) {
 	}
 	data, link, ok := atmFrame(b, data)
 	if !ok {
-		if l.in.Unknown == nil {
-			l.in.Unknown = map[string]int64{}
-		}
-		l.in.Unknown["netxray ATM cells and signalling"]++
+		format.StepOver(l.in, "netxray ATM cells and signalling")
 		return nil, 0, 0
 	}
 	if b[atmErrorAt]&atmError != 0 {
@@ -51,18 +45,16 @@ func atmFrame(b, data []byte) (rest []byte, link packet.LinkType, ok bool) {
 	switch b[atmKindAt] & 0x70 {
 	case 0x30, 0x50, 0x60, 0x70: // layer 5
 	default:
-		return data, linkATM, true
+		return data, packet.LinkATM, true
 	}
 	switch b[atmKindAt] & 0x07 {
 	case 1, 2, 3: // signalling, management
 		return nil, 0, false
 	case 0, 4, 5:
-		if len(data) <= lanePrefix || data[0] == 0xff && data[1] == 0 {
-			return nil, 0, false // control of the emulated LAN
-		}
-		return data[lanePrefix:], packet.LinkEthernet, true
+		rest, ok = format.EmulatedLAN(data)
+		return rest, packet.LinkEthernet, ok
 	}
-	return data, linkATM, true
+	return data, packet.LinkATM, true
 }
 
 // withoutTrailer cuts padding and trailer off a whole frame, as far as the length in

@@ -124,18 +124,18 @@ func linkOf(medium, major int, capture byte) (link packet.LinkType, known bool) 
 	case 1:
 		return packet.LinkEthernet, true
 	case 2:
-		return 6, true // token ring
+		return packet.LinkTokenRing, true
 	case 3:
-		return 10, true // FDDI
+		return packet.LinkFDDI, true
 	case 9:
-		return linkATM, major == 2 // records of earlier versions do not say what they hold
+		return packet.LinkATM, major == 2 // records of earlier versions do not say what they hold
 	case 10:
 		return packet.LinkWiFi, true
 	case 4:
 		if major < 2 {
 			return packet.LinkEthernet, true
 		}
-		wan := map[byte]packet.LinkType{wanPPP: packet.LinkPPP, wanFrame: 107, wanSDLC: 268, wanCHDLC: packet.LinkCHDLC}
+		wan := map[byte]packet.LinkType{wanPPP: packet.LinkPPP, wanFrame: packet.LinkFrameRelay, wanSDLC: 268, wanCHDLC: packet.LinkCHDLC}
 		if link, ok := wan[capture]; ok {
 			return link, true
 		}
@@ -312,7 +312,7 @@ func (l *layout) Take(b []byte, p *packet.Packet) bool {
 		}
 	}
 	link := l.link
-	if link == linkATM && l.header == headerOf2 {
+	if link == packet.LinkATM && l.header == headerOf2 {
 		if data, orig, link = l.atm(b, data, orig); data == nil {
 			return false
 		}

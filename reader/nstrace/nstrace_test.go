@@ -170,19 +170,14 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"1.0", file{family: 10}.build(t, talk)},
-		{"2.0", file{family: 20}.build(t, talk)},
-		{"2.0 with parts", file{family: 26, part: true}.build(t, talk)},
-		{"3.0", file{family: 30}.build(t, talk)},
-		{"3.5", file{family: 35, sized: 20}.build(t, talk)},
-		{"with zero padding", append(file{family: 35}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, nstrace.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, nstrace.Format, map[string][]byte{
+		"1.0":               file{family: 10}.build(t, talk),
+		"2.0":               file{family: 20}.build(t, talk),
+		"2.0 with parts":    file{family: 26, part: true}.build(t, talk),
+		"3.0":               file{family: 30}.build(t, talk),
+		"3.5":               file{family: 35, sized: 20}.build(t, talk),
+		"with zero padding": append(file{family: 35}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 // long fills more than a page of each version.

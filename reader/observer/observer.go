@@ -43,7 +43,7 @@ var Format = format.Format{
 
 const linkFibre packet.LinkType = 225 // Fibre Channel with its delimiters
 
-var links = map[byte]packet.LinkType{0: packet.LinkEthernet, 1: 6, 8: linkFibre, 9: packet.LinkWiFi}
+var links = map[byte]packet.LinkType{0: packet.LinkEthernet, 1: packet.LinkTokenRing, 8: linkFibre, 9: packet.LinkWiFi}
 
 type layout struct {
 	format.NoTables

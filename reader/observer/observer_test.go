@@ -73,16 +73,11 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"plain records", file{}.build(t, talk)},
-		{"records with elements", file{extra: 32}.build(t, talk)},
-		{"with zero padding", append(file{}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, observer.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, observer.Format, map[string][]byte{
+		"plain records":         file{}.build(t, talk),
+		"records with elements": file{extra: 32}.build(t, talk),
+		"with zero padding":     append(file{}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -17,23 +17,27 @@ type LinkType uint16
 
 // Link types that recap reads; others are carried and counted.
 const (
-	LinkNull     LinkType = 0   // BSD loopback, 4 bytes of address family in the writer's byte order
-	LinkEthernet LinkType = 1   // Ethernet II or 802.3 without preamble and FCS
-	LinkPPP      LinkType = 9   // PPP, with or without HDLC framing
-	LinkRawBSD   LinkType = 12  // raw IP as some BSDs number it
-	LinkRawOBSD  LinkType = 14  // raw IP as OpenBSD numbers it
-	LinkRaw      LinkType = 101 // raw IPv4 or IPv6, told apart by the version nibble
-	LinkCHDLC    LinkType = 104
-	LinkWiFi     LinkType = 105
-	LinkLoop     LinkType = 108 // OpenBSD loopback, address family in network order
-	LinkSLL      LinkType = 113 // Linux "cooked" capture v1
-	LinkRadiotap LinkType = 127
-	LinkPPI      LinkType = 192
-	LinkIPv4     LinkType = 228
-	LinkIPv6     LinkType = 229
-	LinkNFLOG    LinkType = 239
-	LinkMPacket  LinkType = 274
-	LinkSLL2     LinkType = 276 // Linux "cooked" capture v2
+	LinkNull       LinkType = 0 // BSD loopback, 4 bytes of address family in the writer's byte order
+	LinkEthernet   LinkType = 1 // Ethernet II or 802.3 without preamble and FCS
+	LinkTokenRing  LinkType = 6
+	LinkPPP        LinkType = 9 // PPP, with or without HDLC framing
+	LinkFDDI       LinkType = 10
+	LinkRawBSD     LinkType = 12  // raw IP as some BSDs number it
+	LinkRawOBSD    LinkType = 14  // raw IP as OpenBSD numbers it
+	LinkATM        LinkType = 100 // LLC, as frames of ATM begin (RFC 2684)
+	LinkRaw        LinkType = 101 // raw IPv4 or IPv6, told apart by the version nibble
+	LinkCHDLC      LinkType = 104
+	LinkWiFi       LinkType = 105
+	LinkFrameRelay LinkType = 107
+	LinkLoop       LinkType = 108 // OpenBSD loopback, address family in network order
+	LinkSLL        LinkType = 113 // Linux "cooked" capture v1
+	LinkRadiotap   LinkType = 127
+	LinkPPI        LinkType = 192
+	LinkIPv4       LinkType = 228
+	LinkIPv6       LinkType = 229
+	LinkNFLOG      LinkType = 239
+	LinkMPacket    LinkType = 274
+	LinkSLL2       LinkType = 276 // Linux "cooked" capture v2
 
 	// LinkUnassigned begins a range outside the registry, for media that formats
 	// with numbers of their own name and the registry does not.

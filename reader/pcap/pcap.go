@@ -95,8 +95,8 @@ type parser struct {
 	first    uint32 // seconds of the first and the latest packet
 	last     uint32
 	lastCut  uint32 // captured length of the latest packet that was cut
-	zeros    int
-	scan     damage
+	zeros    format.ZeroRun
+	scan     format.Lost
 	snapLies int64
 	exceeds  int64
 	odd      int64
@@ -111,15 +111,6 @@ const (
 	swapped
 	perhaps
 )
-
-// damage is a stretch of the file that is being given up.
-type damage struct {
-	offset int64
-	packet int64
-	lost   int
-	why    string
-	hint   string
-}
 
 func newParser(in *packet.Input, file int32, lim format.Limits) format.Parser {
 	return &parser{in: in, file: file, maxPacket: uint32(lim.WithDefaults().MaxPacket)}
@@ -154,7 +145,7 @@ func (p *parser) Parse(w *format.Window) (need int) {
 func (p *parser) end() {
 	p.flush()
 	if p.st == inScan {
-		p.closeScan()
+		p.scan.Close(p.in, p.n)
 	}
 }
 
@@ -389,6 +380,5 @@ func (p *parser) cutTail(w *format.Window, need int) {
 }
 
 func (p *parser) damage(offset, number int64, why, hint string) {
-	p.in.AddDamage(&packet.Error{File: p.in.Name, Packet: number, Offset: offset,
-		Err: format.Cause(why), Saved: format.Saved(p.n), Hint: hint})
+	format.Damage(p.in, offset, number, p.n, why, hint)
 }

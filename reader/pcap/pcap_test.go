@@ -21,19 +21,14 @@ import (
 const talk = sourcetest.Talk
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"microseconds", pcaptest.Build(t, talk)},
-		{"nanoseconds", pcaptest.Build(t, talk, pcaptest.Nano())},
-		{"big-endian", pcaptest.Build(t, talk, pcaptest.BigEndian())},
-		{"modified", modified(pcaptest.Build(t, talk))},
-		{"with zero padding", append(pcaptest.Build(t, talk), make([]byte, 500)...)},
-		{"false snap length", pcaptest.Build(t, talk, pcaptest.SnapLen(1))},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, pcap.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, pcap.Format, map[string][]byte{
+		"microseconds":      pcaptest.Build(t, talk),
+		"nanoseconds":       pcaptest.Build(t, talk, pcaptest.Nano()),
+		"big-endian":        pcaptest.Build(t, talk, pcaptest.BigEndian()),
+		"modified":          modified(pcaptest.Build(t, talk)),
+		"with zero padding": append(pcaptest.Build(t, talk), make([]byte, 500)...),
+		"false snap length": pcaptest.Build(t, talk, pcaptest.SnapLen(1)),
+	})
 }
 
 // modified puts the fields of Kuznetzov's patches into the record headers.
@@ -149,8 +144,6 @@ func TestHeaderOddities(t *testing.T) {
 	}
 }
 
-// TestVariants reads what editcap writes of each kind. The frames begin with zero
-// bytes too, as those of a loopback interface do.
 func TestByteOrderOfPackets(t *testing.T) {
 	for _, big := range []bool{false, true} {
 		var opts []pcaptest.Option
@@ -165,6 +158,8 @@ func TestByteOrderOfPackets(t *testing.T) {
 	}
 }
 
+// TestVariants reads what editcap writes of each kind. The frames begin with zero
+// bytes too, as those of a loopback interface do.
 func TestVariants(t *testing.T) {
 	for _, mac := range []string{"", " mac=00:00:00:00:00:00>00:00:00:00:00:00"} {
 		file := pcaptest.Build(t, strings.ReplaceAll(talk, "\n\t10.", "\n\tdefault"+mac+"\n\t10."), pcaptest.Nano())

@@ -1,7 +1,6 @@
 package pcap
 
 import (
-	"bytes"
 	"fmt"
 
 	"recap/reader/format"
@@ -209,15 +208,14 @@ func (p *parser) turn(w *format.Window, act action, r record, need int) int {
 		}
 		p.startScan(w.Offset(), why, hint)
 		// The header itself is no record.
-		p.scan.lost++
-		w.Lose(1)
+		p.scan.Lose(w, 1)
 	}
 	return 0
 }
 
 func (p *parser) startScan(offset int64, why, hint string) {
 	p.st = inScan
-	p.scan = damage{offset: offset, packet: p.n + 1, why: why, hint: hint}
+	p.scan = format.Lost{Offset: offset, Packet: p.n + 1, Why: why, Hint: hint}
 }
 
 // resync gives up bytes until records stand in the window again.
@@ -226,56 +224,33 @@ func (p *parser) resync(w *format.Window) (need int) {
 	for at := range b {
 		ok, more := p.chain(b[at:], 0, w.EOF)
 		if more > 0 {
-			p.lose(w, at)
+			p.scan.Lose(w, at)
 			return more
 		}
 		if ok {
-			p.lose(w, at)
-			p.closeScan()
+			p.scan.Lose(w, at)
+			p.scan.Close(p.in, p.n)
 			p.st = atRecord
 			return 0
 		}
 	}
-	p.lose(w, len(b))
+	p.scan.Lose(w, len(b))
 	if w.EOF {
 		return 0
 	}
 	return p.v.header
 }
 
-func (p *parser) lose(w *format.Window, n int) {
-	w.Lose(n)
-	p.scan.lost += n
-}
-
-func (p *parser) closeScan() {
-	s := p.scan
-	p.damage(s.offset, s.packet, fmt.Sprintf("%s; %d bytes were skipped", s.why, s.lost), s.hint)
-}
-
 // zeroRun steps over zero bytes: padding if the file ends with them, damage if
 // something follows.
 func (p *parser) zeroRun(w *format.Window) (need int) {
-	b := w.Bytes()
-	n := len(b) - len(bytes.TrimLeft(b, "\x00"))
-	if n == len(b) {
-		keep := 0
-		if !w.EOF {
-			keep = min(n, p.v.header) // a record that follows may begin with zero bytes
-		}
-		w.Pad(n - keep)
-		p.zeros += n - keep
-		if w.EOF {
-			p.in.AddAnomaly("zero_padding")
-			return 0
-		}
-		return keep + 1
+	damage, need := p.zeros.Step(w, w.Bytes(), w.EOF, p.v.header)
+	switch {
+	case damage:
+		p.startScan(w.Offset()-int64(p.zeros), "zero bytes where a record should be", "")
+		p.scan.Bytes = int(p.zeros)
+	case w.EOF:
+		p.in.AddAnomaly("zero_padding")
 	}
-	back := max(0, n-p.v.header)
-	w.Pad(back)
-	p.zeros += back
-	w.Unpad(p.zeros)
-	p.startScan(w.Offset()-int64(p.zeros), "zero bytes where a record should be", "")
-	p.scan.lost = p.zeros
-	return 0
+	return need
 }

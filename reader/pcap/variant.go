@@ -8,7 +8,7 @@ import (
 // aixLinks maps the interface types (RFC 1573) that AIX writes with version 2.2
 // and nanoseconds: Ethernet, token ring, FDDI, loopback. No other writer of that
 // version is known to use these numbers.
-var aixLinks = map[uint32]packet.LinkType{6: packet.LinkEthernet, 9: 6, 15: 10, 24: packet.LinkNull}
+var aixLinks = map[uint32]packet.LinkType{6: packet.LinkEthernet, 9: packet.LinkTokenRing, 15: packet.LinkFDDI, 24: packet.LinkNull}
 
 // Variants that share a magic number with another, which is tried first.
 var sharing = map[uint32][]variant{
@@ -45,12 +45,12 @@ func (p *parser) choose(w *format.Window) (need int) {
 	own := p.v
 	for _, v := range append([]variant{own}, others...) {
 		p.v = v
-		fits, need := p.leads(b, w.EOF)
+		fits, need := p.leads(b, w.EOF, v == own)
 		if need > 0 {
 			p.v = own
 			return need
 		}
-		if fits || v == own && p.leadsFar(b) {
+		if fits {
 			p.in.Format, p.st = v.name, atRecord
 			return 0
 		}
@@ -60,8 +60,10 @@ func (p *parser) choose(w *format.Window) (need int) {
 }
 
 // leads reports whether the first record is followed by another one or by the
-// end of the file. A positive need says that it must see more.
-func (p *parser) leads(b []byte, eof bool) (ok bool, need int) {
+// end of the file. A positive need says that it must see more. With anyTime it may be
+// of any time, if it has nothing odd: the clock may have been set between them. Read at a
+// wrong place, the seconds of a record stand where its fraction or its length is looked for.
+func (p *parser) leads(b []byte, eof, anyTime bool) (ok bool, need int) {
 	r := p.header(b)
 	if !p.plausible(r) {
 		return false, 0
@@ -79,18 +81,5 @@ func (p *parser) leads(b []byte, eof bool) (ok bool, need int) {
 		return len(b) < end+4 || dist(p.order().Uint32(b[end:]), r.sec) <= near, 0
 	}
 	n := p.header(b[end:])
-	return n == record{} || p.plausible(n) && dist(n.sec, r.sec) <= near, 0
-}
-
-// leadsFar reports whether the first record is followed by one that has nothing odd,
-// whatever its time: the clock may have been set between them. Read at a wrong place,
-// the seconds of a record stand where its fraction or its length is looked for.
-func (p *parser) leadsFar(b []byte) bool {
-	r := p.header(b)
-	end := p.v.header + int(r.caplen)
-	if !p.plausible(r) || len(b) < end+16 {
-		return false
-	}
-	n := p.header(b[end:])
-	return p.plausible(n) && n.caplen > 0
+	return n == record{} || p.plausible(n) && (dist(n.sec, r.sec) <= near || anyTime && n.caplen > 0), 0
 }

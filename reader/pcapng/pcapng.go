@@ -81,21 +81,12 @@ type parser struct {
 	n         int64   // packets found
 	budget    budget
 
-	zeros   int
-	scan    damage
+	zeros   format.ZeroRun
+	scan    format.Lost
 	scanned int // bytes of the window already searched
 
 	snapLies int64
 	exceeds  int64
-}
-
-// damage is a stretch of the file that is being given up.
-type damage struct {
-	offset int64
-	packet int64
-	lost   int
-	why    string
-	hint   string
 }
 
 func newParser(in *packet.Input, file int32, lim format.Limits) format.Parser {
@@ -122,7 +113,7 @@ func (p *parser) Parse(w *format.Window) (need int) {
 		if w.EOF && w.Start == w.End {
 			p.flush()
 			if p.st == inScan {
-				p.closeScan()
+				p.scan.Close(p.in, p.n)
 			}
 			return 0
 		}
@@ -442,6 +433,5 @@ func (p *parser) tail(w *format.Window, need int) int {
 }
 
 func (p *parser) damage(offset, number int64, why, hint string) {
-	p.in.AddDamage(&packet.Error{File: p.in.Name, Packet: number, Offset: offset,
-		Err: format.Cause(why), Saved: format.Saved(p.n), Hint: hint})
+	format.Damage(p.in, offset, number, p.n, why, hint)
 }

@@ -57,17 +57,12 @@ func rich(t testing.TB) []byte {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"little-endian", pcaptest.Build(t, talk, pcaptest.Pcapng())},
-		{"big-endian", pcaptest.Build(t, talk, pcaptest.Pcapng(), pcaptest.BigEndian(), pcaptest.KeyLog("CLIENT_RANDOM 00 11\n"))},
-		{"with zero padding", append(pcaptest.Build(t, talk, pcaptest.Pcapng()), make([]byte, 500)...)},
-		{"every kind of block", rich(t)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, pcapng.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, pcapng.Format, map[string][]byte{
+		"little-endian":       pcaptest.Build(t, talk, pcaptest.Pcapng()),
+		"big-endian":          pcaptest.Build(t, talk, pcaptest.Pcapng(), pcaptest.BigEndian(), pcaptest.KeyLog("CLIENT_RANDOM 00 11\n")),
+		"with zero padding":   append(pcaptest.Build(t, talk, pcaptest.Pcapng()), make([]byte, 500)...),
+		"every kind of block": rich(t),
+	})
 }
 
 func read(file []byte) sourcetest.Result {

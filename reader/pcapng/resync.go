@@ -1,7 +1,6 @@
 package pcapng
 
 import (
-	"bytes"
 	"fmt"
 
 	"recap/reader/format"
@@ -18,7 +17,7 @@ const (
 // broken starts looking for the next block that can be believed.
 func (p *parser) broken(w *format.Window, why string) (need int) {
 	p.st = inScan
-	p.scan = damage{offset: w.Offset(), packet: p.n + 1, why: why}
+	p.scan = format.Lost{Offset: w.Offset(), Packet: p.n + 1, Why: why}
 	p.scanned = 1
 	return 0
 }
@@ -92,23 +91,18 @@ func (p *parser) resync(w *format.Window) (need int) {
 	if !w.EOF {
 		return p.wait(w, len(b), 1)
 	}
-	p.lose(w, len(b))
+	p.scan.Lose(w, len(b))
 	return 0
 }
 
 // wait keeps the search at b[at:] and asks for more bytes behind that place.
 func (p *parser) wait(w *format.Window, at, more int) (need int) {
-	if at > scanKeep || p.scan.lost > 0 {
-		p.lose(w, at)
+	if at > scanKeep || p.scan.Bytes > 0 {
+		p.scan.Lose(w, at)
 		at = 0
 	}
 	p.scanned = at
 	return at + more
-}
-
-func (p *parser) lose(w *format.Window, n int) {
-	w.Lose(n)
-	p.scan.lost += n
 }
 
 // found goes on at b[at:]. If the length before that place says that the block in
@@ -116,14 +110,14 @@ func (p *parser) lose(w *format.Window, n int) {
 func (p *parser) found(w *format.Window, at int) {
 	b := w.Bytes()
 	p.st = atBlock
-	if p.scan.lost == 0 && p.section && at >= 12 && p.u32(b[at-4:]) == uint32(at) && at&3 == 0 &&
+	if p.scan.Bytes == 0 && p.section && at >= 12 && p.u32(b[at-4:]) == uint32(at) && at&3 == 0 &&
 		knownType(p.u32(b)) && uint32(at) >= minBlock(p.u32(b)) {
-		p.damage(p.scan.offset, p.scan.packet, fmt.Sprintf("%s; the length at its end, %d, was used", p.scan.why, at), p.scan.hint)
+		p.damage(p.scan.Offset, p.scan.Packet, fmt.Sprintf("%s; the length at its end, %d, was used", p.scan.Why, at), p.scan.Hint)
 		p.block(w, b[:at], at)
 		return
 	}
-	p.lose(w, at)
-	p.closeScan()
+	p.scan.Lose(w, at)
+	p.scan.Close(p.in, p.n)
 }
 
 func knownType(typ uint32) bool {
@@ -135,36 +129,18 @@ func knownType(typ uint32) bool {
 	return false
 }
 
-func (p *parser) closeScan() {
-	s := p.scan
-	p.damage(s.offset, s.packet, fmt.Sprintf("%s; %d bytes were skipped", s.why, s.lost), s.hint)
-}
-
 // zeroRun steps over zero bytes: padding if the file ends with them, damage if
 // something follows.
 func (p *parser) zeroRun(w *format.Window) (need int) {
-	b := w.Bytes()
-	n := len(b) - len(bytes.TrimLeft(b, "\x00"))
-	if n == len(b) {
-		keep := 0
-		if !w.EOF {
-			keep = min(n, 4) // a block that follows may begin with zero bytes
-		}
-		w.Pad(n - keep)
-		p.zeros += n - keep
-		if w.EOF {
-			p.in.AddAnomaly("zero_padding")
-			return 0
-		}
-		return keep + 1
+	damage, need := p.zeros.Step(w, w.Bytes(), w.EOF, 4) // the first field of a block
+	switch {
+	case damage:
+		p.broken(w, "zero bytes where a block should be")
+		p.scan.Offset -= int64(p.zeros)
+		p.scan.Bytes = int(p.zeros)
+		p.scanned = 0
+	case w.EOF:
+		p.in.AddAnomaly("zero_padding")
 	}
-	back := max(0, n-4)
-	w.Pad(back)
-	p.zeros += back
-	w.Unpad(p.zeros)
-	p.broken(w, "zero bytes where a block should be")
-	p.scan.offset -= int64(p.zeros)
-	p.scan.lost = p.zeros
-	p.scanned = 0
-	return 0
+	return need
 }

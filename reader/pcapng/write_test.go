@@ -145,7 +145,7 @@ func TestWrittenFileInTshark(t *testing.T) {
 	run := func(tool string, args ...string) string {
 		path, err := exec.LookPath(tool)
 		if err != nil {
-			t.Skipf("%s is not installed: the file was not shown to it", tool)
+			t.Skipf("SKIPPED: %s is not installed: the file was not shown to it", tool)
 		}
 		cmd := exec.Command(path, args...)
 		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC")

@@ -75,7 +75,7 @@ func (c *classic) read(b []byte) {
 	case be.Uint32(b[26:]) == 1:
 		c.link = packet.LinkWiFi
 	case be.Uint32(b[22:]) == 1:
-		c.link = tokenRing
+		c.link = packet.LinkTokenRing
 	default:
 		c.link = packet.LinkEthernet
 	}

@@ -40,9 +40,6 @@ var (
 // mean nothing.
 const checkSequence = 4
 
-// tokenRing is its link type.
-const tokenRing packet.LinkType = 6
-
 // trim takes the last bytes off a packet, as far as they were captured, where they are
 // no part of it.
 func trim(data []byte, wire int) ([]byte, int) {

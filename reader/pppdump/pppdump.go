@@ -335,5 +335,5 @@ func (p *parser) end(w *format.Window) {
 }
 
 func (p *parser) damage(offset int64, why, hint string) {
-	p.in.AddDamage(&packet.Error{File: p.in.Name, Packet: p.n + 1, Offset: offset, Err: format.Cause(why), Saved: format.Saved(p.n), Hint: hint})
+	format.Damage(p.in, offset, p.n+1, p.n, why, hint)
 }

@@ -45,10 +45,8 @@ type network struct {
 	skip int // bytes before each packet
 }
 
-const linkATM packet.LinkType = 100 // LLC, as on ATM
-
 var networks = map[string]network{
-	"Ethe": {packet.LinkEthernet, 294, 0}, "LAPB": {noPacket, 297, 0}, "ATM/": {linkATM, 504, atmHeader},
+	"Ethe": {packet.LinkEthernet, 294, 0}, "LAPB": {noPacket, 297, 0}, "ATM/": {packet.LinkATM, 504, atmHeader},
 }
 
 // noPacket is the link type of networks that do not carry IP.

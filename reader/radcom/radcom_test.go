@@ -53,17 +53,12 @@ func read(file []byte) sourcetest.Result {
 
 func TestConformance(t *testing.T) {
 	ethernet := build(t, "Ethe", 294, 0, false)
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"ethernet", ethernet},
-		{"atm", build(t, "ATM/", 504, 8, false)},
-		{"with a last record", build(t, "Ethe", 294, 0, true)},
-		{"with zero padding", append(ethernet, make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, radcom.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, radcom.Format, map[string][]byte{
+		"ethernet":           ethernet,
+		"atm":                build(t, "ATM/", 504, 8, false),
+		"with a last record": build(t, "Ethe", 294, 0, true),
+		"with zero padding":  append(ethernet, make([]byte, 500)...),
+	})
 }
 
 func TestPackets(t *testing.T) {

@@ -28,7 +28,6 @@ const (
 	hardwareATM = 0x0102_0000
 	// Ports of ATM, in files without a part on the hardware.
 	firstPortATM, lastPortATM = 0x14, 0x17
-	linkATM                   = 100 // LINKTYPE_ATM_RFC1483
 )
 
 // sourceMask leaves off of the number of a source what some files add to it.
@@ -86,7 +85,7 @@ func (p *parser) describe(b []byte) {
 	port := b[portAt]
 	switch {
 	case hardware >= 4 && be.Uint32(rest) == hardwareATM, hardware == 0 && port >= firstPortATM && port <= lastPortATM:
-		s.link, s.known = linkATM, true
+		s.link, s.known = packet.LinkATM, true
 	case strings.Contains(base, "ethernet"):
 		s.link, s.known = packet.LinkEthernet, true
 	}

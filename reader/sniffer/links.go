@@ -7,14 +7,6 @@ import (
 	"recap/reader/packet"
 )
 
-// Link types of the registry that packages packet has no names for.
-const (
-	linkTokenRing  packet.LinkType = 6
-	linkFDDI       packet.LinkType = 10
-	linkATM        packet.LinkType = 100
-	linkFrameRelay packet.LinkType = 107
-)
-
 // Where a frame of ATM tells what it is.
 const (
 	atmStatusAt = 22
@@ -31,7 +23,7 @@ const (
 	atmLANE      = 0x30 // LAN emulation
 	atmFrame     = 0x50 // frame relay
 	laneControl  = 1
-	lanePrefix   = 2 // bytes before an emulated frame, and before a bridged one
+	bridgePrefix = 2 // bytes before a bridged frame
 	bridged8023F = 1 // with a check sequence
 	bridged8023  = 7
 )
@@ -45,21 +37,19 @@ func atmFrameOf(b, data []byte) (rest []byte, link packet.LinkType, ok bool) {
 	}
 	switch kind & 0xf0 {
 	case atmFrame:
-		return data, linkFrameRelay, true
+		return data, packet.LinkFrameRelay, true
 	case atmBridged:
-		if (more == bridged8023 || more == bridged8023F) && len(data) > lanePrefix {
-			return data[lanePrefix:], packet.LinkEthernet, true
+		if (more == bridged8023 || more == bridged8023F) && len(data) > bridgePrefix {
+			return data[bridgePrefix:], packet.LinkEthernet, true
 		}
 	case atmLANE:
-		switch {
-		case len(data) <= lanePrefix, data[0] == 0xff && data[1] == 0:
-			return nil, 0, false
-		case more == 3, more == 5:
-			return data[lanePrefix:], linkTokenRing, true
+		rest, ok = format.EmulatedLAN(data)
+		if more == 3 || more == 5 {
+			return rest, packet.LinkTokenRing, ok
 		}
-		return data[lanePrefix:], packet.LinkEthernet, true
+		return rest, packet.LinkEthernet, ok
 	}
-	return data, linkATM, true
+	return data, packet.LinkATM, true
 }
 
 // What a capture of a wide area network is of, as a record about the capture tells.
@@ -89,14 +79,14 @@ func (l *layout) wanLink(status byte, data []byte) (link packet.LinkType, ok boo
 	case l.wan == wanSDLC, l.net == synchronous && status&channelBits == channelBits:
 		return 0, false
 	case l.wan == wanFrameRelay:
-		return linkFrameRelay, true
+		return packet.LinkFrameRelay, true
 	case l.wan == wanPPP && status&slipBit == 0:
 		return packet.LinkPPP, true
 	}
 	if link, ok = format.BChannel(data); ok || !frameRelay(data) {
 		return link, ok
 	}
-	return linkFrameRelay, true
+	return packet.LinkFrameRelay, true
 }
 
 // frameRelay says whether a frame begins like one of frame relay (RFC 2427): an address of two

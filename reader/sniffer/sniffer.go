@@ -106,11 +106,11 @@ func (l *layout) FileHeader(b []byte) int {
 	l.short = le.Uint16(v) < 5 && le.Uint16(v[2:]) >= 95
 	switch l.net {
 	case tokenRing:
-		l.link = linkTokenRing
+		l.link = packet.LinkTokenRing
 	case ethernet:
 		l.link, l.errors = packet.LinkEthernet, 0xfa
 	case fddi:
-		l.link = linkFDDI
+		l.link = packet.LinkFDDI
 	case atm:
 	case synchronous, asynchronous:
 		if le.Uint16(v) == 3 {
@@ -274,7 +274,7 @@ func (l *layout) resolve(b []byte, p *packet.Packet) bool {
 	l.last = l.time(b) / 1e9
 	if l.net == atm {
 		if binary.LittleEndian.Uint16(b) != typeFrame4 {
-			p.Link = linkATM
+			p.Link = packet.LinkATM
 			return true
 		}
 		rest, link, ok := atmFrameOf(b, p.Data)

@@ -103,20 +103,15 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"plain", file{}.build(t, talk)},
-		{"without an end", file{noEnd: true}.build(t, talk)},
-		{"frames of the other kind", file{frame6: true}.build(t, talk)},
-		{"padded frames", file{pad: 2}.build(t, talk)},
-		{"ATM", file{network: 9, atm: []byte{0x13, 0}, front: "\xaa\xaa\x03\x00\x00\x00\x08\x00"}.build(t, talk)},
-		{"PPP", file{network: 6, front: "\xff\x03\x00\x21"}.build(t, talk)},
-		{"with zero padding", append(file{}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, sniffer.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, sniffer.Format, map[string][]byte{
+		"plain":                    file{}.build(t, talk),
+		"without an end":           file{noEnd: true}.build(t, talk),
+		"frames of the other kind": file{frame6: true}.build(t, talk),
+		"padded frames":            file{pad: 2}.build(t, talk),
+		"ATM":                      file{network: 9, atm: []byte{0x13, 0}, front: "\xaa\xaa\x03\x00\x00\x00\x08\x00"}.build(t, talk),
+		"PPP":                      file{network: 6, front: "\xff\x03\x00\x21"}.build(t, talk),
+		"with zero padding":        append(file{}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -37,7 +37,7 @@ var Format = format.Format{
 var links = map[uint32]packet.LinkType{
 	0: packet.LinkEthernet, 4: packet.LinkEthernet, 24: packet.LinkEthernet, 25: packet.LinkEthernet,
 	9: packet.LinkNull, 14: packet.LinkNull,
-	2: 6, 8: 10, 16: 122, 17: 123, 18: 123, 26: 242,
+	2: packet.LinkTokenRing, 8: packet.LinkFDDI, 16: 122, 17: 123, 18: 123, 26: 242,
 	0x80000001: packet.LinkRaw, 0x80000002: packet.LinkRaw, 0x80000005: 226,
 }
 
@@ -45,7 +45,7 @@ var links = map[uint32]packet.LinkType{
 // leaves open meanings of its own: speeds of Ethernet and of token ring, and 802.11.
 var surveyorLinks = map[uint32]packet.LinkType{
 	0: packet.LinkEthernet, 4: packet.LinkEthernet, 10: packet.LinkEthernet, 12: packet.LinkEthernet, 19: packet.LinkEthernet,
-	2: 6, 11: 6, 13: 6, 14: 6, 8: 10, surveyorWiFi: packet.LinkWiFi,
+	2: packet.LinkTokenRing, 11: packet.LinkTokenRing, 13: packet.LinkTokenRing, 14: packet.LinkTokenRing, 8: packet.LinkFDDI, surveyorWiFi: packet.LinkWiFi,
 }
 
 const (

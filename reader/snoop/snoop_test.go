@@ -79,17 +79,12 @@ func TestSurveyor(t *testing.T) {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"padded records", build(t, talk, true)},
-		{"records without padding", build(t, talk, false)},
-		{"Surveyor", surveyor(t, talk, 4)},
-		{"with zero padding", append(build(t, talk, true), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, snoop.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, snoop.Format, map[string][]byte{
+		"padded records":          build(t, talk, true),
+		"records without padding": build(t, talk, false),
+		"Surveyor":                surveyor(t, talk, 4),
+		"with zero padding":       append(build(t, talk, true), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {

@@ -78,8 +78,8 @@ func (r Result) String() string {
 }
 
 func packetText(p packet.Packet) string {
-	return fmt.Sprintf("%d %d @%d time=%d raw=%d len=%d link=%d if=%d big=%t fcs=%d %x", p.Number, p.FileNum, p.Offset,
-		p.TimeNS, p.RawTicks, p.Length, p.Link, p.Interface, p.BigEndian, p.FCSLen, p.Data)
+	return fmt.Sprintf("%d %d @%d time=%d raw=%d len=%d link=%d if=%d big=%t fcs=%d dropped=%d %x", p.Number, p.FileNum, p.Offset,
+		p.TimeNS, p.RawTicks, p.Length, p.Link, p.Interface, p.BigEndian, p.FCSLen, p.Dropped, p.Data)
 }
 
 // Test checks that f reads the file, which is whole, the same way however it is
@@ -94,6 +94,14 @@ func Test(t *testing.T, f format.Format, file []byte) {
 	t.Run("any slab and read size", func(t *testing.T) { testReads(t, f, file, want) })
 	t.Run("cut at every byte", func(t *testing.T) { testCuts(t, f, file, want) })
 	t.Run("one byte flipped", func(t *testing.T) { testFlips(t, f, file, want) })
+}
+
+// TestAll runs [Test] on files, by name.
+func TestAll(t *testing.T, f format.Format, files map[string][]byte) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		t.Run(name, func(t *testing.T) { Test(t, f, files[name]) })
+	}
 }
 
 // Balance checks the sums of a result for a file of size bytes.

@@ -25,14 +25,8 @@ var cosineLinks = map[string]struct {
 	sent     int
 }{
 	"ETH": {packet.LinkEthernet, 0, 0}, "PPP": {packet.LinkPPP, 4, 4}, "HDLC": {packet.LinkCHDLC, 4, 2},
-	"FR": {linkFrameRelay, 4, 4}, "PPoFR": {linkFrameRelay, 4, 4}, "ATM": {linkATM, 16, 16}, "PPoATM": {linkATM, 16, 16},
+	"FR": {packet.LinkFrameRelay, 4, 4}, "PPoFR": {packet.LinkFrameRelay, 4, 4}, "ATM": {packet.LinkATM, 16, 16}, "PPoATM": {packet.LinkATM, 16, 16},
 }
-
-// Link types without a name in package packet.
-const (
-	linkATM        packet.LinkType = 100 // LLC, as on ATM
-	linkFrameRelay packet.LinkType = 107
-)
 
 func (cosine) begin(line []byte, r *record) kind {
 	at := bytes.Index(line, []byte("l2-"))

@@ -26,7 +26,7 @@ type dct2000 struct {
 
 var dctLinks = map[string]packet.LinkType{
 	"ip": packet.LinkRaw, "sctp": packet.LinkRaw, "gre": packet.LinkRaw, "mipv6": packet.LinkRaw, "igmp": packet.LinkRaw,
-	"ethernet": packet.LinkEthernet, "ppp": packet.LinkPPP, "frelay_l2": linkFrameRelay,
+	"ethernet": packet.LinkEthernet, "ppp": packet.LinkPPP, "frelay_l2": packet.LinkFrameRelay,
 }
 
 var longMonths = [12]string{"January", "February", "March", "April", "May", "June",

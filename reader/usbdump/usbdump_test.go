@@ -45,16 +45,11 @@ func build(t testing.TB, perBlock int) (file []byte, want []packet.Packet) {
 func TestConformance(t *testing.T) {
 	one, _ := build(t, 100)
 	many, _ := build(t, 2)
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"one block", one},
-		{"blocks of two", many},
-		{"with zero padding", append(bytes.Clone(one), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, usbdump.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, usbdump.Format, map[string][]byte{
+		"one block":         one,
+		"blocks of two":     many,
+		"with zero padding": append(bytes.Clone(one), make([]byte, 500)...),
+	})
 }
 
 func TestPackets(t *testing.T) {

@@ -43,7 +43,7 @@ type medium struct {
 }
 
 var media = map[uint16]medium{
-	6: {packet.LinkEthernet, 4}, 9: {6, 0}, 32: {107, 2},
+	6: {packet.LinkEthernet, 4}, 9: {packet.LinkTokenRing, 0}, 32: {packet.LinkFrameRelay, 2},
 	22: {packet.LinkCHDLC, 2}, 118: {packet.LinkCHDLC, 2}, // or PPP, as each packet tells
 }
 

@@ -72,16 +72,11 @@ func read(file []byte) sourcetest.Result {
 }
 
 func TestConformance(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		file []byte
-	}{
-		{"with an index", file{}.build(t, talk)},
-		{"without an index", file{noIndex: true}.build(t, talk)},
-		{"with zero padding", append(file{}.build(t, talk), make([]byte, 500)...)},
-	} {
-		t.Run(tt.name, func(t *testing.T) { sourcetest.Test(t, visual.Format, tt.file) })
-	}
+	sourcetest.TestAll(t, visual.Format, map[string][]byte{
+		"with an index":     file{}.build(t, talk),
+		"without an index":  file{noIndex: true}.build(t, talk),
+		"with zero padding": append(file{}.build(t, talk), make([]byte, 500)...),
+	})
 }
 
 func TestAgainstPcap(t *testing.T) {
