@@ -1,6 +1,10 @@
 package decap
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"recap/reader/packet"
+)
 
 // stepSymantec reads what Symantec's firewalls (once Raptor) put before packets: the
 // address of the interface and an EtherType among zeros, in one of two lengths that the
@@ -55,7 +59,7 @@ func stepSITA(s *state, b []byte) (Proto, []byte, error) {
 	case 9:
 		return Link(6), b[header:], nil // Token Ring
 	case 12:
-		return Link(linkFrameRelay), b[header:], nil
+		return Link(packet.LinkFrameRelay), b[header:], nil
 	}
 	return 0, nil, DispNonIP
 }

@@ -26,7 +26,7 @@ func stepERF(s *state, b []byte) (Proto, []byte, error) {
 	if n += before; n > len(b) {
 		return 0, nil, s.short()
 	}
-	if next == Link(linkATM) {
+	if next == Link(packet.LinkATM) {
 		wire -= 4 // the header of the cell counts
 	}
 	return next, b[n:min(len(b), n+max(0, wire))], s.deeper()
@@ -43,9 +43,9 @@ func erfRecord(typ byte) (Proto, int) {
 	case 5, 17:
 		return Link(packet.LinkCHDLC), 4
 	case 4:
-		return Link(linkATM), 4
+		return Link(packet.LinkATM), 4
 	case 9:
-		return Link(linkATM), 8
+		return Link(packet.LinkATM), 8
 	case 22, 23:
 		return protoIP, 0
 	}

@@ -85,7 +85,7 @@ func juniperProto(number uint32) Proto {
 	case 204:
 		return protoEthernet
 	case 207:
-		return Link(linkFrameRelay)
+		return Link(packet.LinkFrameRelay)
 	case 208:
 		return Link(packet.LinkCHDLC)
 	}
@@ -101,7 +101,7 @@ func (s *state) juniperCard(b []byte, inbound bool) (Proto, []byte, error) {
 	case juniperPPP:
 		return protoPPPFrame, b, nil
 	case juniperRelay:
-		return Link(linkFrameRelay), b, nil
+		return Link(packet.LinkFrameRelay), b, nil
 	case juniperCHDLC:
 		return Link(packet.LinkCHDLC), b, nil
 	case juniperATM1, juniperATM2:
@@ -161,7 +161,7 @@ func (s *state) juniperATM(b []byte) (Proto, []byte, error) {
 	if b = b[n:]; b[0] == 3 { // LLC without addresses, as Cisco has it
 		return protoNLPID, b[1:], nil
 	}
-	return Link(linkATM), b, nil
+	return Link(packet.LinkATM), b, nil
 }
 
 // juniperSecure reads the headers of the tunnel that a packet came in: Ethernet, IPv4,

@@ -58,7 +58,7 @@ func stepSunATM(s *state, b []byte) (Proto, []byte, error) {
 	}
 	switch b[0] & 0x0f {
 	case llc:
-		return Link(linkATM), b[4:], nil
+		return Link(packet.LinkATM), b[4:], nil
 	case lane: // a LAN emulation header of 2 bytes, then the frame
 		if len(b) < 6 {
 			return 0, nil, s.short()
@@ -67,12 +67,6 @@ func stepSunATM(s *state, b []byte) (Proto, []byte, error) {
 	}
 	return 0, nil, DispNonIP
 }
-
-// Link types that others lead to.
-const (
-	linkATM        packet.LinkType = 100
-	linkFrameRelay packet.LinkType = 107
-)
 
 // stepFrameRelay reads a Q.922 address, whose last byte has the lowest bit set, and
 // the protocol behind it by its NLPID (RFC 2427), or as Cisco has it by an EtherType.
@@ -105,7 +99,7 @@ func stepDirection(s *state, b []byte) (Proto, []byte, error) {
 	case Link(205):
 		return Link(packet.LinkCHDLC), b[1:], nil
 	case Link(206):
-		return Link(linkFrameRelay), b[1:], nil
+		return Link(packet.LinkFrameRelay), b[1:], nil
 	case Link(166):
 		if len(b) > 1 && b[1] == 3 { // in place of the address
 			return protoPPP, b[2:], nil
