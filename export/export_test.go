@@ -429,3 +429,14 @@ func BenchmarkRedact(b *testing.B) {
 		s.Write(&exchange.Batch{Pairs: pairs})
 	}
 }
+
+func TestTimesAreRoundedDown(t *testing.T) {
+	for _, tt := range []struct{ ns, micros, millis int64 }{
+		{0, 0, 0}, {999, 0, 0}, {1000, 1, 0}, {999_999, 999, 0}, {1_000_000, 1000, 1},
+		{-1, -1, -1}, {-1000, -1, -1}, {-1001, -2, -1}, {-1_000_000, -1000, -1}, {-1_000_001, -1001, -2},
+	} {
+		if micros, millis := export.Micros(tt.ns), export.Millis(tt.ns); micros != tt.micros || millis != tt.millis {
+			t.Errorf("%d ns are %d µs and %d ms, want %d and %d", tt.ns, micros, millis, tt.micros, tt.millis)
+		}
+	}
+}

@@ -226,11 +226,16 @@ func (f *Field) Value(c *Cursor) any {
 	return n
 }
 
-// Micros rounds nanoseconds since the epoch down to microseconds.
-func Micros(ns int64) int64 {
-	us := ns / 1000
-	if ns%1000 < 0 {
-		us--
+// Micros rounds nanoseconds down to microseconds, before the epoch too.
+func Micros(ns int64) int64 { return floor(ns, 1e3) }
+
+// Millis rounds nanoseconds down to milliseconds, before the epoch too.
+func Millis(ns int64) int64 { return floor(ns, 1e6) }
+
+func floor(n, unit int64) int64 {
+	q := n / unit
+	if n%unit < 0 {
+		q--
 	}
-	return us
+	return q
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"recap/pipeline/exchange"
 )
@@ -307,10 +306,8 @@ func (r *redactor) join(parts ...string) string {
 	for _, p := range parts {
 		r.m.bytes = append(r.m.bytes, p...)
 	}
-	return unsafeString(r.m.bytes[at:])
+	return Peek(r.m.bytes[at:])
 }
-
-func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 const (
 	urlEnds    = " \t\r\n\"'<>"
@@ -361,7 +358,7 @@ func (r *redactor) url(s string) string {
 		return s
 	}
 	r.m.bytes = append(r.m.bytes, s[done:]...)
-	return unsafeString(r.m.bytes[start:])
+	return Peek(r.m.bytes[start:])
 }
 
 // hides reports whether the value of a parameter is to be taken out: because of
@@ -412,7 +409,7 @@ func (r *redactor) head(b []byte) []byte {
 	}
 	// A head without secrets, as most are, is handed on as it is.
 	var out []byte
-	all, done := unsafeString(b), 0
+	all, done := Peek(b), 0
 	hide, first := "", true
 	for at := 0; at < len(all); {
 		n := 1 + strings.IndexAny(all[at:], "\r\n")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -134,7 +133,7 @@ func value(f *Field, c *Cursor) any {
 			return nil
 		}
 		// Without a copy: the expression is done with it before the pair is.
-		return unsafe.String(unsafe.SliceData(b), len(b))
+		return Peek(b)
 	case Int32, Int64:
 		if v, ok := f.Int(c); ok {
 			return int(v)

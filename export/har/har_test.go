@@ -3,7 +3,6 @@ package har_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,17 +236,4 @@ func plain(s string) string {
 	return b.String()
 }
 
-func BenchmarkPairs(b *testing.B) {
-	pairs := sinktest.Realistic(20000, 1)
-	b.SetBytes(sinktest.Raw(pairs))
-	b.ReportAllocs()
-	s := har.New(io.Discard, export.Options{})
-	b.ResetTimer()
-	for range b.N {
-		for i := 0; i < len(pairs); i += 256 {
-			if err := s.Write(&exchange.Batch{Pairs: pairs[i:min(i+256, len(pairs))]}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-}
+func BenchmarkPairs(b *testing.B) { sinktest.Bench(b, har.New) }

@@ -79,7 +79,7 @@ func (e *encoder) value(b []byte, f *field) []byte {
 		}
 		var ok bool
 		if e.text, ok = f.Text(&e.cur, e.text[:0]); ok {
-			return AppendString(b, peek(e.text))
+			return AppendString(b, export.Peek(e.text))
 		}
 	case export.Bytes:
 		return e.bytes(b, f)

@@ -244,21 +244,8 @@ func write(t testing.TB, pairs []*exchange.Pair) []byte {
 	return buf.Bytes()
 }
 
-// BenchmarkPairs writes 20,000 pairs to nowhere; MB/s are those of the raw record.
 func BenchmarkPairs(b *testing.B) {
-	pairs := sinktest.Realistic(20000, 1)
-	b.SetBytes(sinktest.Raw(pairs))
-	b.ReportAllocs()
-	s := jsonl.New(io.Discard, export.Options{})
-	b.ResetTimer()
-	for range b.N {
-		for i := 0; i < len(pairs); i += 256 {
-			if err := s.Write(&exchange.Batch{Pairs: pairs[i:min(i+256, len(pairs))]}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	b.ReportMetric(float64(len(pairs)), "pairs/op")
+	sinktest.Bench(b, func(w io.Writer, o export.Options) export.Sink { return jsonl.New(w, o) })
 }
 
 // BenchmarkBody quotes bodies of several kinds.

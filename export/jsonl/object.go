@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"recap/export"
 	"recap/pipeline/exchange"
 )
 
@@ -91,7 +92,7 @@ func (o *Object) Str(name, v string) {
 }
 
 // Bytes writes text of any bytes that is not empty, as [AppendString] does.
-func (o *Object) Bytes(name string, v []byte) { o.Str(name, peek(v)) }
+func (o *Object) Bytes(name string, v []byte) { o.Str(name, export.Peek(v)) }
 
 // Int writes a number.
 func (o *Object) Int(name string, v int64) {

@@ -36,9 +36,6 @@ func AppendBody(dst, b []byte) (_ []byte, encoding string) {
 	return AppendBase64(dst[:start], b), "base64"
 }
 
-// peek is b as a string without a copy: good while b is not written to.
-func peek(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
 // AppendBase64 appends b as a JSON string in standard base64 with padding.
 func AppendBase64(dst, b []byte) []byte {
 	dst = append(dst, '"')

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/parquet-go/parquet-go/format"
 
@@ -103,7 +102,7 @@ func (c *column) int(rep uint8, v int64) {
 	if c.kind == format.Int32 {
 		n = 4
 	}
-	c.page.places = append(c.page.places, c.dict.place(peek(b[:n])))
+	c.page.places = append(c.page.places, c.dict.place(export.Peek(b[:n])))
 }
 
 // put appends a string, or bytes as a string.
@@ -128,9 +127,6 @@ func (c *column) put(rep uint8, v string) {
 	p.data = binary.LittleEndian.AppendUint32(p.data, uint32(len(v)))
 	p.data = append(p.data, v...)
 }
-
-// peek is b as a string without a copy: good while b is not written to.
-func peek(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // valid reports whether s may stand in a STRING column.
 func valid(s string) bool {

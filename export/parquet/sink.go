@@ -50,8 +50,8 @@ type Sink struct {
 	rows   int64
 	raw    int64 // of the current row group
 	group  *rowGroup
-	// finished counts row groups.
-	finished int
+	// finished counts row groups; after every of them they grow.
+	finished, every int
 
 	jobs    chan job
 	groups  chan *rowGroup // to the writing goroutine
@@ -97,7 +97,7 @@ func newSink(w io.Writer, fields func() []export.Field, k kind, o export.Options
 	if s.most = o.MaxRowGroupBytes; s.most <= 0 || s.most > maxRowGroup {
 		s.most = maxRowGroup
 	}
-	s.limit = min(s.limit, s.most)
+	s.limit, s.every = min(s.limit, s.most), growEvery
 	s.layout = s.machinery.layout
 	for _, c := range s.layout.columns {
 		c.raw = &s.raw
@@ -255,7 +255,7 @@ func (s *Sink) finish() {
 	s.groups <- g
 	s.group = nil
 	// A footer holds fifteen kilobytes for each row group: a long file gets larger groups.
-	if s.finished++; s.finished%growEvery == 0 {
+	if s.finished++; s.finished%s.every == 0 {
 		s.limit = min(2*s.limit, s.most)
 	}
 }
@@ -308,7 +308,7 @@ func (s *Sink) value(n *node, rep uint8) {
 	case export.Bytes:
 		c := s.layout.columns[n.lo]
 		if v, ok := n.Raw(&s.cur); ok {
-			c.put(rep, peek(v))
+			c.put(rep, export.Peek(v))
 		} else {
 			c.null(rep, n.def-1)
 		}
@@ -334,7 +334,7 @@ func (s *Sink) string(n *node, rep uint8) {
 		v, ok = n.Str(&s.cur)
 	} else {
 		s.text, ok = n.Text(&s.cur, s.text[:0])
-		v = peek(s.text)
+		v = export.Peek(s.text)
 	}
 	if !ok {
 		c.null(rep, n.def-1)
@@ -346,7 +346,7 @@ func (s *Sink) string(n *node, rep uint8) {
 func (s *Sink) utf8(c *column, rep uint8, v string) {
 	if !valid(v) {
 		s.text = escape(s.text[:0], v)
-		v = peek(s.text)
+		v = export.Peek(s.text)
 	}
 	c.put(rep, v)
 }

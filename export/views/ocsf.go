@@ -84,14 +84,14 @@ func ocsfActivity(method string) int64 {
 
 func (v *view) ocsfTimes(p *exchange.Pair) {
 	if at := began(p); at != exchange.NoTime {
-		v.Int("time", millis(at))
-		v.Int("start_time", millis(at))
+		v.Int("time", export.Millis(at))
+		v.Int("start_time", export.Millis(at))
 	}
 	if at := ended(p); at != exchange.NoTime {
-		v.Int("end_time", millis(at))
+		v.Int("end_time", export.Millis(at))
 	}
 	if p.DurationNS != exchange.NoTime {
-		v.Int("duration", millis(p.DurationNS))
+		v.Int("duration", export.Millis(p.DurationNS))
 	}
 }
 
@@ -221,7 +221,7 @@ func (v *view) ocsfResponse(p *exchange.Pair) {
 	v.Str("message", s.Reason)
 	v.Str("content_type", s.ContentType)
 	if p.LatencyNS != exchange.NoTime && p.LatencyNS >= 0 {
-		v.Int("latency", millis(p.LatencyNS))
+		v.Int("latency", export.Millis(p.LatencyNS))
 	}
 	v.headers("http_headers", &s.Message)
 	v.Int("body_length", s.BodyWireSize)

@@ -139,15 +139,6 @@ func ended(p *exchange.Pair) int64 {
 	return end
 }
 
-// millis returns ns as milliseconds, rounded down.
-func millis(ns int64) int64 {
-	ms := ns / 1e6
-	if ns%1e6 < 0 {
-		ms--
-	}
-	return ms
-}
-
 // number returns the number in a version of HTTP.
 func number(version string) string { return strings.TrimPrefix(version, "HTTP/") }
 

@@ -26,11 +26,3 @@ func TestSplitHost(t *testing.T) {
 		})
 	}
 }
-
-func TestMillisRoundDown(t *testing.T) {
-	for ns, want := range map[int64]int64{0: 0, 999_999: 0, 1_000_000: 1, -1: -1, -1_000_000: -1, -1_000_001: -2} {
-		if got := millis(ns); got != want {
-			t.Errorf("millis(%d) = %d, want %d", ns, got, want)
-		}
-	}
-}

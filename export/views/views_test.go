@@ -272,22 +272,8 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
-// BenchmarkPairs writes 20,000 pairs to nowhere.
 func BenchmarkPairs(b *testing.B) {
-	pairs := sinktest.Realistic(20000, 1)
 	for name, f := range forms() {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(sinktest.Raw(pairs))
-			b.ReportAllocs()
-			s := f(io.Discard, export.Options{})
-			b.ResetTimer()
-			for range b.N {
-				for i := 0; i < len(pairs); i += 256 {
-					if err := s.Write(&exchange.Batch{Pairs: pairs[i:min(i+256, len(pairs))]}); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-		})
+		b.Run(name, func(b *testing.B) { sinktest.Bench(b, f) })
 	}
 }
