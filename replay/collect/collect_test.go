@@ -72,6 +72,21 @@ func (k *collection) see(o *replay.Observation) {
 	}
 }
 
+// await waits until so many requests have been seen.
+func (k *collection) await(t testing.TB, n int) {
+	t.Helper()
+	seen := 0
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(pollEvery) {
+		k.mu.Lock()
+		seen = len(k.seqs)
+		k.mu.Unlock()
+		if seen >= n {
+			return
+		}
+	}
+	t.Fatalf("saw %d after 30 s, want %d", seen, n)
+}
+
 // end drains and wants these numbers, each once, in any order.
 func (k *collection) end(t testing.TB, want []uint64) {
 	t.Helper()
@@ -181,19 +196,17 @@ func TestADirectoryThatChanges(t *testing.T) {
 	write("a.jsonl", os.O_TRUNC, list[:5])
 	var env targettest.Env
 	k := collect(t, OpenFile, "jsonl:"+dir, &env)
-	pause := func() { time.Sleep(3 * pollEvery) }
-	pause()
 	write("a.jsonl", os.O_APPEND, list[5:10])
 	write("sub/b.jsonl", os.O_TRUNC, list[10:20])
-	pause()
+	k.await(t, 15)
 	// Rotation: the file moves away, and a new one has its name.
 	if err := os.Rename(filepath.Join(dir, "a.jsonl"), filepath.Join(t.TempDir(), "a.1")); err != nil {
 		t.Fatal(err)
 	}
 	write("a.jsonl", os.O_TRUNC, list[20:30])
-	pause()
+	k.await(t, 25)
 	write("sub/b.jsonl", os.O_TRUNC, list[30:33]) // shorter than before: from its beginning
-	pause()
+	k.await(t, 28)
 	write("sub/b.jsonl", os.O_APPEND, append([][]byte{[]byte("no record")}, list[33:40]...))
 	k.end(t, upTo(5, 40))
 	if n := env.Counted(CountUndecodable); n != 1 {
@@ -235,18 +248,8 @@ func TestAFileThatIsNotThereYet(t *testing.T) {
 	k.end(t, upTo(0, 5))
 }
 
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestAnEndpoint(t *testing.T) {
-	address := freeAddress(t)
+	address := targettest.FreeAddress(t)
 	var env targettest.Env
 	k := collect(t, OpenHTTP, "http://"+address+"/", &env)
 	post := func(want int, body []byte) {
@@ -466,7 +469,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 	for name, c := range map[string]struct {
 		open opener
 		url  string
-	}{"file": {OpenFile, "jsonl:" + t.TempDir()}, "endpoint": {OpenHTTP, "http://" + freeAddress(t)}} {
+	}{"file": {OpenFile, "jsonl:" + t.TempDir()}, "endpoint": {OpenHTTP, "http://" + targettest.FreeAddress(t)}} {
 		t.Run(name, func(t *testing.T) {
 			u, _ := url.Parse(c.url)
 			col, err := c.open(t.Context(), u, new(targettest.Env))

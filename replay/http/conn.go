@@ -41,7 +41,7 @@ type conn struct {
 	reader   reader
 	response response
 	request  request
-	stripped exchange.Request // see own
+	stripped exchange.Request // see strip
 	out      []byte
 	marker   []byte
 	answer   answer
@@ -154,9 +154,9 @@ func (c *conn) run() {
 	}
 }
 
-// own returns r without credentials. Another connection may be sending the same pair, in
+// strip returns r without credentials, unless they are kept. Another connection may be sending the same pair, in
 // another pass over the source: what belongs to the pair stays as it is.
-func (c *conn) own(r *exchange.Request) *exchange.Request {
+func (c *conn) strip(r *exchange.Request) *exchange.Request {
 	if c.t.o.KeepSecrets {
 		return r
 	}
@@ -167,7 +167,7 @@ func (c *conn) own(r *exchange.Request) *exchange.Request {
 
 // send sends one request and reads its response, or starts to over HTTP/2.
 func (c *conn) send(j *job) {
-	if err := c.t.prepare(&c.request, c.own(&j.Pair.Request), j.Pair.Protocol); err != nil {
+	if err := c.t.prepare(&c.request, c.strip(&j.Pair.Request), j.Pair.Protocol); err != nil {
 		c.t.env.LeftOut(j.Seq, c.t.stats.leaveOut(err))
 		c.t.done(j)
 		return

@@ -44,7 +44,7 @@ func TestNoConnectionGoesElsewhere(t *testing.T) {
 	var elsewhere int
 	trap, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
-		t.Skip("127.0.0.2 is not to be had here: ", err)
+		t.Skipf("SKIPPED: no address to trap connections at, so none was tried: %v", err)
 	}
 	defer trap.Close()
 	go func() {

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -9,12 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"recap/pipeline/exchange"
 	"recap/replay"
+	"recap/replay/targettest"
 )
 
 const nginxConfig = `
@@ -34,7 +33,7 @@ http {
 	scgi_temp_path %[1]s/scgi;
 	default_type text/plain;
 	server {
-		listen 127.0.0.1:%[2]d;
+		listen %[2]s;
 		root %[1]s/www;
 		location /small { return 200 "%[3]s"; }
 		location /moved { return 302 http://192.0.2.1/; }
@@ -53,16 +52,16 @@ func nginx(tb testing.TB) string {
 	program, err := exec.LookPath("nginx")
 	if err != nil {
 		if program = "/usr/sbin/nginx"; !exists(program) {
-			tb.Skip("nginx is not installed")
+			tb.Skip("SKIPPED: no nginx here; `apt-get install nginx` to run this test")
 		}
 	}
 	dir := tb.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "www"), 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	port := freePort(tb)
+	address := targettest.FreeAddress(tb)
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, port, small), 0o644); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, address, small), 0o644); err != nil {
 		tb.Fatal(err)
 	}
 	cmd := exec.Command(program, "-p", dir, "-c", config)
@@ -74,7 +73,6 @@ func nginx(tb testing.TB) string {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	address := fmt.Sprintf("127.0.0.1:%d", port)
 	for range 100 {
 		if c, err := net.Dial("tcp", address); err == nil {
 			c.Close()
@@ -90,35 +88,6 @@ func exists(name string) bool {
 	_, err := os.Stat(name)
 	return err == nil
 }
-
-func freePort(tb testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// flatOut is an Env that lets everything leave at once.
-type flatOut struct {
-	start        time.Time
-	sent, failed atomic.Int64
-}
-
-func (e *flatOut) Wait(ctx context.Context, _ time.Duration, _ replay.Amount) (time.Duration, error) {
-	return time.Since(e.start), ctx.Err()
-}
-func (e *flatOut) Start() time.Time { return e.start }
-func (e *flatOut) Marker(dst []byte, ev *replay.Event, due time.Duration) []byte {
-	return replay.Marker{Run: 1, Seq: ev.Seq, Due: due}.Append(dst)
-}
-func (e *flatOut) Sent(uint64)                  { e.sent.Add(1) }
-func (e *flatOut) Failed(uint64, string, error) { e.failed.Add(1) }
-func (e *flatOut) Count(string, int64)          {}
-func (e *flatOut) LeftOut(uint64, string)       {}
-func (e *flatOut) Run() uint32                  { return 1 }
-func (e *flatOut) Allow(string) error           { return nil }
 
 // BenchmarkNginx sends GETs over 64 connections, as `wrk -c 64 -t 1 URL/small` does.
 func BenchmarkNginx(b *testing.B) {
@@ -147,7 +116,7 @@ func BenchmarkNginx(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	env := &flatOut{start: time.Now()}
+	env := &targettest.FreeEnv{Began: time.Now()}
 	t, err := Open(b.Context(), u, Options{}, env)
 	if err != nil {
 		b.Fatal(err)
@@ -168,8 +137,8 @@ func BenchmarkNginx(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.StopTimer()
-	if env.sent.Load() != int64(b.N) {
-		b.Fatalf("%d of %d sent, %d failed: %+v", env.sent.Load(), b.N, env.failed.Load(), t.(*Target).stats.findings())
+	if env.Accepted.Load() != int64(b.N) {
+		b.Fatalf("%d of %d sent, %d failed: %+v", env.Accepted.Load(), b.N, env.Refused.Load(), t.(*Target).stats.findings())
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
 	if f := t.(*Target).stats.findings(); f.Compared.Different > 0 {

@@ -169,7 +169,7 @@ func (o *Options) check() error {
 		if strings.EqualFold(h.Name, "Host") {
 			return fmt.Errorf("header field %q: a map of hosts (*=%s) gives requests another one", h.Name, h.Value)
 		}
-		if own(h.Name) {
+		if isOwn(h.Name) {
 			return fmt.Errorf("header field %q is the sender's own: it follows from what is sent", h.Name)
 		}
 	}

@@ -126,8 +126,8 @@ func fieldsOf(m *exchange.Message) []exchange.Header {
 var framing = []string{"Content-Length", "Expect", "Http2-Settings", "Keep-Alive", "Proxy-Connection",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Replay-Id"}
 
-// own reports whether a field is what the sender gives each request by itself.
-func own(name string) bool {
+// isOwn reports whether a field is what the sender gives each request by itself.
+func isOwn(name string) bool {
 	return slices.ContainsFunc(slices.Concat(framing, []string{"Connection", "Content-Encoding"}), func(f string) bool { return strings.EqualFold(f, name) })
 }
 

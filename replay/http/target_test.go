@@ -1,6 +1,7 @@
 package http
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -267,7 +268,7 @@ func TestFailuresAreCountedByPair(t *testing.T) {
 		t.Errorf("errors %v, want %v; %d examples", f.Errors, want, len(f.Examples))
 	}
 	env = &targettest.Env{}
-	f = run(t, fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), Options{}, env, []replay.Event{get(0, 1, "/", "")})
+	f = run(t, "http://"+targettest.FreeAddress(t), Options{}, env, []replay.Event{get(0, 1, "/", "")})
 	if f.Errors["connect"] != 1 || env.Balance(1) != nil {
 		t.Errorf("nobody listens: %v, %v", f.Errors, env.Balance(1))
 	}
@@ -285,7 +286,7 @@ func TestLatencyCountsFromTheIntendedMoment(t *testing.T) {
 	for i := 1; i < 10; i++ {
 		events = append(events, get(i, 1, "/", "ok"))
 	}
-	f := run(t, base, Options{}, &flatOut{start: time.Now()}, events)
+	f := run(t, base, Options{}, &targettest.FreeEnv{Began: time.Now()}, events)
 	const stall = int64(250 * time.Millisecond)
 	if l := f.Latency; l.Intended.P50NS < stall || l.Service.P50NS > stall || l.SendDelay.P50NS < stall || f.Late < 9 {
 		t.Errorf("intended %d, service %d, delay %d, late %d", l.Intended.P50NS, l.Service.P50NS, l.SendDelay.P50NS, f.Late)
@@ -337,9 +338,9 @@ func TestConnectionsComeAndGo(t *testing.T) {
 		e.Loop = uint32(i / 97)
 		events = append(events, e)
 	}
-	env := &flatOut{start: time.Now()}
+	env := &targettest.FreeEnv{Began: time.Now()}
 	f := run(t, base+"?connections=8", Options{MaxPending: 40}, env, events)
-	if f.Answered != n || env.sent.Load() != n || f.Connections.Most != 8 || f.Connections.Evicted == 0 {
+	if f.Answered != n || env.Accepted.Load() != n || f.Connections.Most != 8 || f.Connections.Evicted == 0 {
 		t.Errorf("answered %d, most %d, evicted %d, errors %v", f.Answered, f.Connections.Most, f.Connections.Evicted, f.Errors)
 	}
 }
@@ -424,6 +425,20 @@ func TestAClosedConnectionIsMadeAgain(t *testing.T) {
 	}
 }
 
+// serveBytes starts a server that has answer write what it likes, and read what comes
+// behind the first request; then the connection is closed.
+func serveBytes(t *testing.T, answer func(*bufio.ReadWriter)) string {
+	return serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		c, b, err := w.(nethttp.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		answer(b)
+	})
+}
+
 // A response that nobody asked for is not taken for that to the next request.
 func TestWhatComesUnaskedAnswersNothing(t *testing.T) {
 	for _, tt := range []struct{ name, extra string }{
@@ -432,15 +447,10 @@ func TestWhatComesUnaskedAnswersNothing(t *testing.T) {
 		{"bytes behind the body", "more"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			base := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
-				c, _, err := w.(nethttp.Hijacker).Hijack()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer c.Close()
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"+tt.extra)
-				io.Copy(io.Discard, c)
+			base := serveBytes(t, func(b *bufio.ReadWriter) {
+				fmt.Fprint(b, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"+tt.extra)
+				b.Flush()
+				io.Copy(io.Discard, b)
 			})
 			env := &targettest.Env{}
 			f := run(t, base, Options{}, env, []replay.Event{get(0, 1, "/0", "ok"), get(1, 1, "/1", "ok"), get(2, 1, "/2", "ok")})
@@ -453,13 +463,8 @@ func TestWhatComesUnaskedAnswersNothing(t *testing.T) {
 
 // Names of fields are counted as they came, whatever comes behind them on the connection.
 func TestFieldsThatDifferAreCountedByName(t *testing.T) {
-	base := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
-		c, b, err := w.(nethttp.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
+	base := serveBytes(t, func(b *bufio.ReadWriter) {
+		var err error
 		for i := 0; err == nil; i++ {
 			// Each head has its field at another place, and lower-case names need no new text.
 			fmt.Fprintf(b, "HTTP/1.1 200 OK\r\nvia: %s\r\nextra-field: 1\r\ncontent-length: 2\r\n\r\nok", strings.Repeat("z", i))

@@ -34,10 +34,10 @@ import (
 func inNamespace(t testing.TB, f func(left, right *net.Interface)) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("a network namespace needs root")
+		t.Skip("SKIPPED: only root can make network namespaces: nothing was sent over a cable")
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("ip (iproute2) is not installed")
+		t.Skip("SKIPPED: no ip here; `apt-get install iproute2` to send over a cable")
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -71,7 +71,7 @@ func inNamespace(t testing.TB, f func(left, right *net.Interface)) {
 		f(left, right)
 	}()
 	if err := <-done; err != nil {
-		t.Skipf("no network of our own: %v", err)
+		t.Skipf("SKIPPED: no network of our own, so nothing was sent over a cable: %v", err)
 	}
 }
 
@@ -100,10 +100,15 @@ func TestFramesArrive(t *testing.T) {
 	for _, query := range []string{"", "qdisc=bypass", "mss=300", "gso=on", "mss=300&gso=on", "mss=300&gso=on&timestamps=on"} {
 		t.Run(query, func(t *testing.T) {
 			want := fileFrames(t, query)
+			byKernel := strings.Contains(query, "gso=on")
+			if byKernel {
+				needEthtool(t)
+			}
 			inNamespace(t, func(left, right *net.Interface) {
-				if strings.Contains(query, "gso=on") {
+				if byKernel {
 					if err := divideHere(left); err != nil {
-						t.Skip(err)
+						t.Error(err)
+						return
 					}
 				}
 				fd := listen(t, right)
@@ -156,6 +161,9 @@ func TestPacketsOfVXLANArriveDivided(t *testing.T) {
 	}{{"", false, true, false}, {"gso=off", false, true, false}, {"gso=on", false, false, true},
 		{"", true, true, true}, {"gso=off", true, true, false}} {
 		t.Run(fmt.Sprintf("%s, by kernel %t", tt.query, tt.byKernel), func(t *testing.T) {
+			if tt.byKernel {
+				needEthtool(t)
+			}
 			inNamespace(t, func(left, right *net.Interface) {
 				for _, args := range []string{"addr add 10.9.9.1/24 dev left", "neigh add 10.9.9.2 lladdr " + right.HardwareAddr.String() + " dev left"} {
 					if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
@@ -165,7 +173,8 @@ func TestPacketsOfVXLANArriveDivided(t *testing.T) {
 				}
 				if tt.byKernel {
 					if err := divideUDPHere(left); err != nil {
-						t.Skip(err)
+						t.Error(err)
+						return
 					}
 				}
 				fd := listen(t, right)
@@ -207,6 +216,15 @@ func vxlanFrames(fd int) (n, longest int) {
 	}
 }
 
+// needEthtool skips the test where there is no ethtool, with which a cable is told what
+// the kernel is to do for it.
+func needEthtool(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("ethtool"); err != nil {
+		t.Skip("SKIPPED: no ethtool here, so division by the kernel was not tried; `apt-get install ethtool`")
+	}
+}
+
 // divideHere makes the kernel divide and sum what a card would: a cable has no card, and
 // hands large frames over as they are.
 func divideHere(i *net.Interface) error { return switchOff(i, "tso", "tx") }
@@ -220,7 +238,7 @@ func switchOff(i *net.Interface, features ...string) error {
 		args = append(args, f, "off")
 	}
 	if out, err := exec.Command("ethtool", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ethtool: %w: %s", err, out)
+		return fmt.Errorf("ethtool %s: %w: %s", args, err, out)
 	}
 	return nil
 }
@@ -296,79 +314,63 @@ func TestPacketsAreSentAsTheyAre(t *testing.T) {
 	})
 }
 
-// A sumEnv waits for nothing and keeps two sums.
+// A sumEnv waits for nothing and counts packets.
 type sumEnv struct {
-	targettest.Env
-	start   time.Time
+	targettest.FreeEnv
 	packets int64
-	failed  int
 }
 
-func (e *sumEnv) Wait(ctx context.Context, _ time.Duration, _ replay.Amount) (time.Duration, error) {
-	return time.Since(e.start), ctx.Err()
-}
-func (e *sumEnv) Sent(uint64)                  {}
-func (e *sumEnv) Failed(uint64, string, error) { e.failed++ }
 func (e *sumEnv) Count(name string, n int64) {
 	if name == "packets" {
 		e.packets += n
 	}
 }
 
-// cpu is the processor time of this thread: on a busy machine it says more than the
-// rate. What the receiving end of a cable costs is in it.
-func cpu(b *testing.B) time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
-		b.Error(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // The same pairs over a cable: raw, in VXLAN, and by tcpreplay from a file of them.
 func BenchmarkVeth(b *testing.B) {
-	open := map[string]func(env replay.Env, left, right *net.Interface) (replay.Target, error){
-		"raw": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
-			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{}, env)
-		},
-		"raw, no qdisc": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
-			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Bypass: true}, env)
-		},
-		"raw, segmented by the interface": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
-			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Segment: true}, env)
-		},
-		"raw, segmented by the kernel": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
-			if err := divideHere(left); err != nil {
-				return nil, err
-			}
-			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: left.Name}, Options{Segment: true}, env)
-		},
-		// For receivers that sniff, as ingestors of mirrored traffic do, and for those with sockets.
-		"vxlan": func(env replay.Env, _, _ *net.Interface) (replay.Target, error) {
-			return overVXLAN(b.Context(), env, vxlan.Options{MTU: 1550})
-		},
-		"vxlan, gso=on": func(env replay.Env, _, _ *net.Interface) (replay.Target, error) {
-			return overVXLAN(b.Context(), env, vxlan.Options{MTU: 1550, GSO: true})
-		},
-		"vxlan, divided by the kernel": func(env replay.Env, left, _ *net.Interface) (replay.Target, error) {
-			if err := divideUDPHere(left); err != nil {
-				return nil, err
-			}
-			return overVXLAN(b.Context(), env, vxlan.Options{MTU: 1550})
-		},
+	raw := func(o Options) func(replay.Env) (replay.Target, error) {
+		return func(env replay.Env) (replay.Target, error) {
+			return Open(b.Context(), &url.URL{Scheme: "iface", Opaque: "left"}, o, env)
+		}
 	}
-	for _, name := range []string{"raw", "raw, no qdisc", "raw, segmented by the interface", "raw, segmented by the kernel", "vxlan", "vxlan, gso=on", "vxlan, divided by the kernel"} {
-		b.Run(name, func(b *testing.B) {
-			inNamespace(b, func(left, right *net.Interface) {
-				env := &sumEnv{start: time.Now()}
-				target, err := open[name](env, left, right)
+	overVXLAN := func(o vxlan.Options) func(replay.Env) (replay.Target, error) {
+		o.MTU = 1550
+		return func(env replay.Env) (replay.Target, error) { return overVXLAN(b.Context(), env, o) }
+	}
+	for _, bench := range []struct {
+		name   string
+		divide func(*net.Interface) error // nil: as a cable is made
+		open   func(replay.Env) (replay.Target, error)
+	}{
+		{"raw", nil, raw(Options{})},
+		{"raw, no qdisc", nil, raw(Options{Bypass: true})},
+		{"raw, segmented by the interface", nil, raw(Options{Segment: true})},
+		{"raw, segmented by the kernel", divideHere, raw(Options{Segment: true})},
+		// For receivers that sniff, as ingestors of mirrored traffic do, and for those with sockets.
+		{"vxlan", nil, overVXLAN(vxlan.Options{})},
+		{"vxlan, gso=on", nil, overVXLAN(vxlan.Options{GSO: true})},
+		{"vxlan, divided by the kernel", divideUDPHere, overVXLAN(vxlan.Options{})},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			if bench.divide != nil {
+				needEthtool(b)
+			}
+			inNamespace(b, func(left, _ *net.Interface) {
+				if bench.divide != nil {
+					if err := bench.divide(left); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+				env := &sumEnv{FreeEnv: targettest.FreeEnv{Began: time.Now()}}
+				target, err := bench.open(env)
 				if err != nil {
 					b.Error(err)
 					return
 				}
 				events := targettest.Events(200, 40_000)
 				loop := uint32(0)
-				used := cpu(b)
+				used := targettest.CPU(b, unix.RUSAGE_THREAD)
 				for b.Loop() {
 					for i := range events {
 						events[i].Loop, events[i].At = loop, time.Duration(loop)*time.Second
@@ -379,10 +381,10 @@ func BenchmarkVeth(b *testing.B) {
 						return
 					}
 				}
-				took := time.Since(env.start)
-				b.ReportMetric(float64(cpu(b)-used)/float64(env.packets), "cpu-ns/packet")
-				if err := target.Close(context.Background()); err != nil || env.failed > 0 {
-					b.Error(err, env.failed)
+				took := time.Since(env.Began)
+				b.ReportMetric(float64(targettest.CPU(b, unix.RUSAGE_THREAD)-used)/float64(env.packets), "cpu-ns/packet")
+				if err := target.Close(context.Background()); err != nil || env.Refused.Load() > 0 {
+					b.Error(err, env.Refused.Load())
 				}
 				b.ReportMetric(float64(env.packets)/took.Seconds(), "packets/s")
 			})
@@ -391,7 +393,7 @@ func BenchmarkVeth(b *testing.B) {
 	b.Run("tcpreplay", func(b *testing.B) {
 		tcpreplay, err := exec.LookPath("tcpreplay")
 		if err != nil {
-			b.Skip("tcpreplay is not installed")
+			b.Skip("SKIPPED: no tcpreplay here; `apt-get install tcpreplay` to compare with it")
 		}
 		name := filepath.Join(b.TempDir(), "x.pcap")
 		target, err := file.Open(b.Context(), &url.URL{Scheme: "file", Path: name}, file.Options{}, new(targettest.Env))
@@ -477,7 +479,8 @@ func TestLanesKeepTheOrderOfConversations(t *testing.T) {
 			key, seq := string(b[26:38]), binary.BigEndian.Uint32(b[38:])
 			size := int(binary.BigEndian.Uint16(b[16:])) - 20 - int(b[46]>>4)*4
 			if want, known := next[key]; known && seq != want && size > 1 {
-				t.Fatalf("conversation %x goes on at %d, want %d", key, seq, want)
+				t.Errorf("conversation %x goes on at %d, want %d", key, seq, want)
+				return
 			}
 			flags := b[47]
 			if flags&3 != 0 { // SYN and FIN take a number

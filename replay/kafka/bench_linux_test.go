@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -10,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sys/unix"
 
-	"recap/replay"
 	"recap/replay/kafka/kafkatest"
 	"recap/replay/record"
 	"recap/replay/targettest"
@@ -46,21 +44,26 @@ func BenchmarkRealKafka(b *testing.B) {
 		return client.Flush(b.Context())
 	}
 	ours := func() error {
-		target, err := open(b, "kafka://"+broker+"/pairs", Options{}, new(quietEnv))
+		env := new(targettest.FreeEnv)
+		target, err := open(b, "kafka://"+broker+"/pairs", Options{}, env)
 		if err != nil {
 			return err
 		}
-		return errors.Join(target.Send(b.Context(), events), target.Close(b.Context()))
+		err = errors.Join(target.Send(b.Context(), events), target.Close(b.Context()))
+		if n := env.Accepted.Load(); n != pairs {
+			b.Errorf("%d of %d pairs were accepted", n, pairs)
+		}
+		return err
 	}
 	// A broker that has just been started is slow, and both share its moods: they take turns, and the
 	// rounds before the clock starts do not count.
 	round := func(produce func() error) (rate, cpu float64) {
 		kafkatest.MakeTopic(b, broker, "pairs", 3)
-		start, used := time.Now(), cpuTime(b)
+		start, used := time.Now(), targettest.CPU(b, unix.RUSAGE_SELF)
 		if err := produce(); err != nil {
 			b.Fatal(err)
 		}
-		return pairs / time.Since(start).Seconds(), float64(cpuTime(b)-used) / pairs
+		return pairs / time.Since(start).Seconds(), float64(targettest.CPU(b, unix.RUSAGE_SELF)-used) / pairs
 	}
 	for range 3 {
 		round(bare)
@@ -82,21 +85,3 @@ func BenchmarkRealKafka(b *testing.B) {
 		b.ReportMetric(cpus[k][len(cpus[k])/2], who+"-cpu-ns/pair")
 	}
 }
-
-// cpuTime is the processor time of this process, without the broker's.
-func cpuTime(b *testing.B) time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		b.Error(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// A quietEnv notes nothing, so that a benchmark measures the target.
-type quietEnv struct{ targettest.Env }
-
-func (*quietEnv) Wait(_ context.Context, at time.Duration, _ replay.Amount) (time.Duration, error) {
-	return at, nil
-}
-func (*quietEnv) Sent(uint64)         {}
-func (*quietEnv) Count(string, int64) {}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -168,13 +169,10 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err != nil {
 		return nil, err
 	}
-	if err := findTopic(ctx, &s, env); err != nil {
-		return nil, err
-	}
 	client, err := kgo.NewClient(append(s.topic.Client(replay.DialContext(env)),
 		kgo.DefaultProduceTopic(s.topic.Name),
-		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the default
-		kgo.ProducerBatchMaxBytes(int32(s.MaxRecord)),
+		kgo.RequiredAcks(kgo.AllISRAcks()),                                        // and idempotent, which is the default
+		kgo.ProducerBatchMaxBytesFn(func(string) int32 { return s.batchBytes() }), // asked again with the first record
 		kgo.ProducerBatchCompression(s.codec),
 		kgo.RecordDeliveryTimeout(s.Delivery),
 		// The target bounds what is in flight itself, so that a record is never given
@@ -184,17 +182,16 @@ func Open(ctx context.Context, u *url.URL, o Options, env replay.Env) (replay.Ta
 	if err != nil {
 		return nil, err
 	}
+	if err := findTopic(ctx, client, &s); err != nil {
+		client.Close()
+		return nil, err
+	}
 	return newTarget(client, s, env), nil
 }
 
 // findTopic fails where the cluster does not answer or has no such topic, and settles
 // how large a record may be.
-func findTopic(ctx context.Context, s *settings, env replay.Env) error {
-	client, err := kgo.NewClient(s.topic.Client(replay.DialContext(env))...)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
+func findTopic(ctx context.Context, client *kgo.Client, s *settings) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultConnecting)
 	defer cancel()
 	admin := kadm.NewClient(client)
@@ -218,21 +215,33 @@ func findTopic(ctx context.Context, s *settings, env replay.Env) error {
 	return s.limit(maxMessageBytes(ctx, admin, s.topic.Name))
 }
 
-// maxBatch is the most that a batch grows to where a topic takes more, bytes: what is
-// sent in one piece is answered in one.
-const maxBatch = 8 << 20
+// Bounds of a batch, bytes.
+const (
+	minBatch = 512 // the client makes none that must be smaller
+	// maxBatch is the most that one grows to where a topic takes more: what is sent in one
+	// piece is answered in one.
+	maxBatch = 8 << 20
+)
+
+// batchBytes is the size of the largest batch.
+func (s *settings) batchBytes() int32 {
+	if s.MaxRecord <= 0 {
+		return DefaultMaxRecord
+	}
+	return int32(min(s.MaxRecord, math.MaxInt32))
+}
 
 // limit settles MaxRecord by what the topic takes, bytes, 0 where that is not known. A
 // broker refuses a batch that is too large with all that is in it.
 func (s *settings) limit(topic int) error {
 	switch {
-	case topic > 0 && s.MaxRecord > topic:
+	case topic <= 0:
+	case s.MaxRecord > topic:
 		return fmt.Errorf("kafka topic %q takes no more than %d bytes (max.message.bytes): max-record=%d is too much", s.topic.Name, topic, s.MaxRecord)
-	case s.MaxRecord > 0:
-	case topic > 0:
+	case topic < minBatch:
+		return fmt.Errorf("kafka topic %q takes no more than %d bytes (max.message.bytes): no pair fits", s.topic.Name, topic)
+	case s.MaxRecord <= 0:
 		s.MaxRecord = min(topic, maxBatch)
-	default:
-		s.MaxRecord = DefaultMaxRecord
 	}
 	return nil
 }

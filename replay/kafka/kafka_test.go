@@ -269,7 +269,8 @@ func roomOf(t replay.Target) int64 {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	broker := fake(t).ListenAddrs()[0]
+	broker, small := fake(t).ListenAddrs()[0], fake(t).ListenAddrs()[0]
+	limitTopic(t, small, 300)
 	for _, tt := range []struct{ name, url, want string }{
 		{"a URL without a topic", "kafka://" + broker, "names no topic"},
 		{"a topic that is not there", "kafka://" + broker + "/nothing", "create=true"},
@@ -277,6 +278,10 @@ func TestOpenRefuses(t *testing.T) {
 		{"a compression that is not known", "kafka://" + broker + "/pairs?compression=rar", "lz4"},
 		{"an option that is not known", "kafka://" + broker + "/pairs?vxlan=1", "vni"},
 		{"recap's record without a writer", "kafka://" + broker + "/pairs?format=recap", "writer"},
+		{"records smaller than the client makes batches", "kafka://" + broker + "/pairs?max-record=511", "511"},
+		{"records that nothing takes", "kafka://" + broker + "/pairs?max-record=99999999999", "2147483647"},
+		{"a topic that takes less than a batch", "kafka://" + small + "/pairs", "no pair fits"},
+		{"records larger than the topic takes", "kafka://" + small + "/pairs?max-record=600", "no more than 300 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := open(t, tt.url, Options{}, new(targettest.Env))
@@ -321,11 +326,9 @@ func TestRealKafka(t *testing.T) {
 	}
 }
 
-// A topic that takes small records only costs the large one, not those that go with it.
-func TestARealTopicsLimitCostsTheRecordAboveItAlone(t *testing.T) {
-	const limit = 20_000
-	broker := kafkatest.Start(t)
-	kafkatest.MakeTopic(t, broker, "pairs", 3)
+// limitTopic sets the size of the largest batch that the topic takes, bytes.
+func limitTopic(t testing.TB, broker string, limit int) {
+	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
 	if err != nil {
 		t.Fatal(err)
@@ -338,10 +341,19 @@ func TestARealTopicsLimitCostsTheRecordAboveItAlone(t *testing.T) {
 	}
 	for range 100 { // the broker answers before it knows
 		if maxMessageBytes(t.Context(), admin, "pairs") == limit {
-			break
+			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	t.Fatalf("the topic does not take on a limit of %d bytes", limit)
+}
+
+// A topic that takes small records only costs the large one, not those that go with it.
+func TestARealTopicsLimitCostsTheRecordAboveItAlone(t *testing.T) {
+	const limit = 20_000
+	broker := kafkatest.Start(t)
+	kafkatest.MakeTopic(t, broker, "pairs", 3)
+	limitTopic(t, broker, limit)
 	if _, err := open(t, "kafka://"+broker+"/pairs?max-record=30000", Options{}, new(targettest.Env)); err == nil || !strings.Contains(err.Error(), "no more than 20000 bytes") {
 		t.Errorf("Open = %v, want a refusal of max-record", err)
 	}

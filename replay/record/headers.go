@@ -22,7 +22,6 @@ func (m *Maker) appendHeaderText(dst []byte, name string, msg *exchange.Message,
 func (m *Maker) appendHeaders(dst []byte, msg *exchange.Message, host string, marker []byte, inText bool) []byte {
 	fields := m.headers(msg, marker)
 	dst = append(dst, '{')
-	empty := len(dst)
 	for i := range fields {
 		h := &fields[i]
 		if len(h.Name) == len("host") && strings.EqualFold(h.Name, "host") {
@@ -32,16 +31,10 @@ func (m *Maker) appendHeaders(dst []byte, msg *exchange.Message, host string, ma
 		if cameAgain(fields[i+1:], h.Name) {
 			continue
 		}
-		if len(dst) > empty {
-			dst = append(dst, ',')
-		}
-		dst = m.appendInner(append(dst, m.key(h.Name).of(inText)...), h.Value, inText)
+		dst = m.appendInner(append(separate(dst), m.key(h.Name).of(inText)...), h.Value, inText)
 	}
 	if host != "" {
-		if len(dst) > empty {
-			dst = append(dst, ',')
-		}
-		dst = m.appendInner(append(dst, m.key("host").of(inText)...), host, inText)
+		dst = m.appendInner(append(separate(dst), m.key("host").of(inText)...), host, inText)
 	}
 	return append(dst, '}')
 }

@@ -16,47 +16,21 @@ import (
 	"recap/replay/targettest"
 )
 
-// A freeEnv waits for nothing and keeps only sums.
-type freeEnv struct {
-	start        time.Time
-	sent, failed int
-	amount       replay.Amount
-	counts       map[string]int64
+// A sumEnv waits for nothing and keeps sums.
+type sumEnv struct {
+	targettest.FreeEnv
+	amount replay.Amount
+	counts map[string]int64
 }
 
-func (e *freeEnv) Wait(ctx context.Context, _ time.Duration, u replay.Amount) (time.Duration, error) {
-	now := time.Since(e.start)
+func (e *sumEnv) Wait(ctx context.Context, at time.Duration, u replay.Amount) (time.Duration, error) {
 	e.amount.Pairs += u.Pairs
 	e.amount.Packets += u.Packets
 	e.amount.Bytes += u.Bytes
-	return now, ctx.Err()
-}
-func (e *freeEnv) Start() time.Time { return e.start }
-func (e *freeEnv) Marker(dst []byte, ev *replay.Event, due time.Duration) []byte {
-	return replay.Marker{Run: 1, Loop: ev.Loop, Seq: ev.Seq, Due: due}.Append(dst)
-}
-func (e *freeEnv) Sent(uint64)                  { e.sent++ }
-func (e *freeEnv) Failed(uint64, string, error) { e.failed++ }
-func (e *freeEnv) LeftOut(uint64, string)       { e.failed++ }
-func (e *freeEnv) Run() uint32                  { return 1 }
-func (e *freeEnv) Allow(string) error           { return nil }
-func (e *freeEnv) Count(name string, n int64) {
-	if e.counts == nil {
-		e.counts = make(map[string]int64)
-	}
-	e.counts[name] += n
+	return e.FreeEnv.Wait(ctx, at, u)
 }
 
-// cpu is the processor time of this thread, to which a target keeps: on a busy machine
-// it says more than the rate.
-func cpu(b *testing.B) time.Duration {
-	runtime.LockOSThread() // the target does it too, with its first packet
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+func (e *sumEnv) Count(name string, n int64) { e.counts[name] += n }
 
 // drain reads a source and drops what it gives.
 func drain(b *testing.B) *udp.Source {
@@ -118,16 +92,17 @@ func BenchmarkLoopback(b *testing.B) {
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			src := drain(b)
-			env := &freeEnv{start: time.Now()}
+			env := &sumEnv{FreeEnv: targettest.FreeEnv{Began: time.Now()}, counts: make(map[string]int64)}
 			u := &url.URL{Scheme: "vxlan", Host: src.Addr().String(), RawQuery: "vni=1-8"}
 			target, err := Open(b.Context(), u, bench.o, env)
 			if err != nil {
 				b.Fatal(err)
 			}
-			used, before := cpu(b), env.counts["packets"]
+			runtime.LockOSThread() // the target does it too, with its first packet
+			used, before := targettest.CPU(b, unix.RUSAGE_THREAD), env.counts["packets"]
 			send(b, target, bench.body)
-			b.ReportMetric(float64(cpu(b)-used)/float64(env.counts["packets"]-before), "cpu-ns/packet")
-			total := time.Since(env.start)
+			b.ReportMetric(float64(targettest.CPU(b, unix.RUSAGE_THREAD)-used)/float64(env.counts["packets"]-before), "cpu-ns/packet")
+			total := time.Since(env.Began)
 			b.ReportMetric(float64(env.counts["packets"])/total.Seconds(), "packets/s")
 			b.ReportMetric(float64(env.counts["inner_bytes"])*8/total.Seconds()/1e9, "Gbit/s")
 			b.ReportMetric(float64(env.counts["packets"])/float64(env.counts["syscalls"]), "packets/syscall")

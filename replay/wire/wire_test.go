@@ -124,6 +124,17 @@ func TestSumsAreThoseOfRFC1071(t *testing.T) {
 	}
 }
 
+// eventsTo returns events of connections to a server with that address.
+func eventsTo(ip string) []replay.Event {
+	events := targettest.Events(6, 5001)
+	for i := range events {
+		c := *events[i].Pair.Conn
+		c.Server.IP = netip.MustParseAddr(ip)
+		events[i].Pair.Conn = &c
+	}
+	return events
+}
+
 func TestFramesOfEveryKindAreWhole(t *testing.T) {
 	for _, ip := range []string{"10.0.0.9", "2001:db8::9"} {
 		for _, mss := range []int{1, 7, 536, 1410, 9000} {
@@ -131,12 +142,7 @@ func TestFramesOfEveryKindAreWhole(t *testing.T) {
 				p := &memPort{mtu: 9100}
 				env := new(targettest.Env)
 				target := NewTarget(env, p, Options{MSS: mss, AckEvery: 3})
-				events := targettest.Events(6, 5001)
-				for i := range events {
-					c := *events[i].Pair.Conn
-					c.Server.IP = netip.MustParseAddr(ip)
-					events[i].Pair.Conn = &c
-				}
+				events := eventsTo(ip)
 				events[5].Pair.Response.EndTimeNS += int64(20 * time.Second) // with keep-alives
 				if err := errors.Join(target.Send(t.Context(), events), target.Close(t.Context())); err != nil {
 					t.Fatal(err)
@@ -347,7 +353,7 @@ func BenchmarkBuild(b *testing.B) {
 		body int
 	}{{"full segments", 84_000}, {"small pairs", 300}} {
 		b.Run(bench.name, func(b *testing.B) {
-			env := &nullEnv{}
+			env := &sumEnv{}
 			target := NewTarget(env, &nullPort{}, Options{})
 			events := targettest.Events(64, bench.body)
 			loop, at := uint32(0), time.Duration(0)
@@ -375,22 +381,16 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-type nullEnv struct{ packets uint64 }
+// A sumEnv waits for nothing and counts packets.
+type sumEnv struct {
+	targettest.FreeEnv
+	packets uint64
+}
 
-func (e *nullEnv) Wait(_ context.Context, at time.Duration, u replay.Amount) (time.Duration, error) {
+func (e *sumEnv) Wait(_ context.Context, _ time.Duration, u replay.Amount) (time.Duration, error) {
 	e.packets += u.Packets
 	return 0, nil
 }
-func (e *nullEnv) Start() time.Time { return time.Time{} }
-func (e *nullEnv) Marker(dst []byte, ev *replay.Event, due time.Duration) []byte {
-	return replay.Marker{Seq: ev.Seq, Due: due}.Append(dst)
-}
-func (e *nullEnv) Sent(uint64)                  {}
-func (e *nullEnv) Failed(uint64, string, error) {}
-func (e *nullEnv) Count(string, int64)          {}
-func (e *nullEnv) LeftOut(uint64, string)       {}
-func (e *nullEnv) Run() uint32                  { return 1 }
-func (e *nullEnv) Allow(string) error           { return nil }
 
 // A nullPort takes frames into one buffer, as a socket's port does.
 type nullPort struct {
@@ -417,12 +417,7 @@ func TestTimestampsFollowTheCapture(t *testing.T) {
 			p := &memPort{mtu: 1450}
 			env := new(targettest.Env)
 			target := NewTarget(env, p, Options{Timestamps: true, AckEvery: 3})
-			events := targettest.Events(6, 5001)
-			for i := range events {
-				c := *events[i].Pair.Conn
-				c.Server.IP = netip.MustParseAddr(ip)
-				events[i].Pair.Conn = &c
-			}
+			events := eventsTo(ip)
 			events[5].Pair.Response.EndTimeNS += int64(20 * time.Second)
 			if err := errors.Join(target.Send(t.Context(), events), target.Close(t.Context())); err != nil {
 				t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"recap/replay/targettest"
 )
 
 // JarsVariable names the directory with Kafka's jars.
@@ -41,7 +42,7 @@ const (
 // in PKCS #8, and its certificate.
 func StartSecure(t testing.TB, pemFile string) (open, secure string) {
 	t.Helper()
-	secure = freePort(t)
+	secure = targettest.FreeAddress(t)
 	config := fmt.Sprintf(`ssl.keystore.type=PEM
 ssl.keystore.location=%[1]s
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
@@ -62,14 +63,14 @@ func start(t testing.TB, listeners, more string, formatArgs []string) string {
 	t.Helper()
 	jars := os.Getenv(JarsVariable)
 	if jars == "" {
-		t.Skipf("%s is not set: replay/kafka/testdata/fetch DIR puts Apache Kafka there", JarsVariable)
+		t.Skipf("SKIPPED: %s is not set; `replay/kafka/testdata/fetch DIR` puts Apache Kafka there, to run this test", JarsVariable)
 	}
 	java, err := exec.LookPath("java")
 	if err != nil {
-		t.Skip("java is not installed")
+		t.Skip("SKIPPED: no java here, which Kafka needs; install a JRE of version 17 or later to run this test")
 	}
 	dir := t.TempDir()
-	broker, controller := freePort(t), freePort(t)
+	broker, controller := targettest.FreeAddress(t), targettest.FreeAddress(t)
 	config := filepath.Join(dir, "server.properties")
 	text := fmt.Sprintf(`process.roles=broker,controller
 node.id=1
@@ -180,14 +181,4 @@ func led(t testing.TB, admin *kadm.Client, topic string, partitions int) bool {
 		}
 	}
 	return true
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
