@@ -110,11 +110,16 @@ func (b *batch) prepare(ctx context.Context, all []*task) error {
 		}
 		b.o.overwrite = true
 	}
+	if err := b.makeReady(); err != nil || b.c.resume {
+		return err
+	}
+	return b.lookAround(all)
+}
+
+// makeReady makes the place, or joins the other shards there.
+func (b *batch) makeReady() error {
 	if b.c.batch.shard.Of > 0 {
-		if err := b.joinShards(); err != nil || b.c.resume {
-			return err
-		}
-		return b.lookAround(all)
+		return b.joinShards()
 	}
 	err := b.at.Prepare(b.o.overwrite)
 	switch {
@@ -122,9 +127,6 @@ func (b *batch) prepare(ctx context.Context, all []*task) error {
 		return errNotEmpty(b.at.Path(""), err)
 	case err != nil:
 		return errOutput(err)
-	}
-	if b.c.overwrite {
-		return b.lookAround(all)
 	}
 	return nil
 }

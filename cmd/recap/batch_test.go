@@ -287,20 +287,6 @@ func TestBatchIsDeterministic(t *testing.T) {
 	}
 }
 
-// python runs a script in dir and returns what it printed.
-func python(t *testing.T, dir, script string) []byte {
-	t.Helper()
-	cmd := exec.Command("python3", "-c", script)
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	return text
-}
-
 // TestHive reads datasets with the engines that people use.
 func TestHive(t *testing.T) {
 	if out, err := exec.Command("python3", "-c", "import duckdb, pyarrow.dataset").CombinedOutput(); err != nil {

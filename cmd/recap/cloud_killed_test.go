@@ -5,8 +5,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,4 +136,38 @@ func TestKilledS3(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bulkyCaptures have bodies that do not compress, so that files grow while recap works.
+func bulkyCaptures(t *testing.T, captures, pairs int) map[string][]byte {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	files := map[string][]byte{}
+	for c := range captures {
+		var text strings.Builder
+		for i := range pairs {
+			body := make([]byte, 1200)
+			for j := range body {
+				body[j] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[rnd.IntN(62)]
+			}
+			fmt.Fprintf(&text, "10.0.0.1:%d > 10.0.0.2:80 handshake \"GET /%d HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"\n", 1024+i, i)
+			fmt.Fprintf(&text, "10.0.0.2:80 > 10.0.0.1:%d \"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s\" close\n", 1024+i, len(body), body)
+		}
+		files[fmt.Sprintf("c%d.pcap", c)] = buildCapture(t, text.String())
+	}
+	return files
+}
+
+// killed runs recap, kills it at some instant within that time, and reports whether it was
+// still at work.
+func (s *shell) killed(within time.Duration, args ...string) bool {
+	s.t.Helper()
+	cmd := s.command(args...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	time.Sleep(rand.N(within))
+	cmd.Process.Signal(syscall.SIGKILL)
+	cmd.Wait()
+	return cmd.ProcessState.ExitCode() < 0
 }

@@ -27,6 +27,24 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// interrupt sends a signal to recap and wants it to end soon, with the exit code for that.
+func interrupt(t *testing.T, cmd *exec.Cmd, sig os.Signal, stderr *bytes.Buffer) {
+	t.Helper()
+	if err := cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("still running 20 s after the signal")
+	}
+	if got := cmd.ProcessState.ExitCode(); got != exitInterrupted {
+		t.Errorf("exit code %d, want %d; it said:\n%s", got, exitInterrupted, stderr.String())
+	}
+}
+
 func testInterrupt(t *testing.T, sig os.Signal) {
 	self, err := os.Executable()
 	if err != nil {
@@ -59,19 +77,7 @@ func testInterrupt(t *testing.T, sig os.Signal) {
 		return err == nil
 	})
 	time.Sleep(100 * time.Millisecond)
-	if err := cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Fatal("still running 20 s after the signal")
-	}
-	if got := cmd.ProcessState.ExitCode(); got != exitInterrupted {
-		t.Errorf("exit code %d, want %d; it said:\n%s", got, exitInterrupted, stderr.String())
-	}
+	interrupt(t, cmd, sig, &stderr)
 	if !bytes.Contains(stderr.Bytes(), []byte("recap: error: interrupted\n")) {
 		t.Errorf("it said:\n%s", stderr.String())
 	}

@@ -190,11 +190,11 @@ func errNoManifest(dir string, err error) error {
 
 func errNoSuchClock(name string, inputs []string) error {
 	there := ""
-	if n := min(len(inputs), shownSkipped); n > 0 {
-		there = "; there is " + andList(inputs[:n])
-		if n < len(inputs) {
-			there = "; there is " + strings.Join(inputs[:n], ", ") + " and more"
-		}
+	if len(inputs) > shownSkipped {
+		inputs = append(inputs[:shownSkipped:shownSkipped], "more")
+	}
+	if len(inputs) > 0 {
+		there = "; there is " + andList(inputs)
 	}
 	return wrong("name an input as it is given, or by the end of its name", "--clock-offset %s: no input is called so%s", name, there)
 }

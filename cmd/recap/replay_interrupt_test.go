@@ -133,19 +133,7 @@ func TestReplayInterrupt(t *testing.T) {
 			for began := time.Now(); time.Since(began) < wait && (v.arrived == nil || v.arrived.Load() < 1); time.Sleep(10 * time.Millisecond) {
 			}
 			time.Sleep(300 * time.Millisecond)
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
-			done := make(chan error, 1)
-			go func() { done <- cmd.Wait() }()
-			select {
-			case <-done:
-			case <-time.After(20 * time.Second):
-				t.Fatal("still running 20 s after the signal")
-			}
-			if got := cmd.ProcessState.ExitCode(); got != exitInterrupted {
-				t.Errorf("exit code %d, want %d; it said:\n%s", got, exitInterrupted, stderr.String())
-			}
+			interrupt(t, cmd, syscall.SIGINT, &stderr)
 			text, err := os.ReadFile(filepath.Join(dir, "replay.json"))
 			if err != nil {
 				t.Fatal(err)

@@ -48,10 +48,9 @@ func TestInfoOfManyInterfaces(t *testing.T) {
 	}
 	in.Interfaces[400].Packets, in.Interfaces[999].Packets = 7, 5
 	text := infoText([]*packet.Input{in}, &pipeline.Stats{})
-	for _, want := range []string{"interface    400 tap400, ETHERNET(1), 7 packets\ninterface    999 tap999, ETHERNET(1), 5 packets\ninterface    984 more with 0 packets\n"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the text lacks %q:\n%s", want, text)
-		}
+	want := "interface    400 tap400, ETHERNET(1), 7 packets\ninterface    999 tap999, ETHERNET(1), 5 packets\ninterface    984 more with 0 packets\n"
+	if !strings.Contains(text, want) {
+		t.Errorf("the text lacks %q:\n%s", want, text)
 	}
 }
 

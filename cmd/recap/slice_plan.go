@@ -125,9 +125,7 @@ func newPlan(opt decap.Options) *plan {
 	}
 	opt.May = func([]byte) bool { return len(p.quics) > 0 }
 	opt.Datagram = func(s *decap.Segment) bool {
-		k := s.Key
-		k.Stack = 0
-		return p.quics[k] != nil
+		return p.quics[anywhere(s)] != nil
 	}
 	p.dec = decap.NewDecoder(opt)
 	return p
@@ -215,6 +213,13 @@ func tupleOf(a, b exchange.Endpoint) exchange.FlowKey {
 	return k
 }
 
+// anywhere returns the key of s, whatever its tunnels.
+func anywhere(s *decap.Segment) exchange.FlowKey {
+	k := s.Key
+	k.Stack = 0
+	return k
+}
+
 // packet looks at the next packet of the capture.
 func (p *plan) packet(q *packet.Packet) {
 	if p.filter != nil && !p.filter.Match(q.Link, q.Data, int(q.Length)) {
@@ -227,20 +232,20 @@ func (p *plan) packet(q *packet.Packet) {
 		carry = p.fragments(q.Number, s.Clock)
 	}
 	if disp == decap.DispDatagram {
-		k := s.Key
-		k.Stack = 0
-		for _, c := range p.quics[k] {
-			p.datagram(c, s, carry)
+		for _, c := range p.quics[anywhere(s)] {
+			if c.lasts(s) {
+				p.datagram(c, s, carry)
+			}
 		}
 	}
 	if disp != decap.DispTCP {
 		return
 	}
 	for ok := true; ok; ok = p.dec.More() && p.dec.Next(s) {
-		k := s.Key
-		k.Stack = 0
-		for _, c := range p.tuples[k] {
-			p.consider(c, s, carry)
+		for _, c := range p.tuples[anywhere(s)] {
+			if c.lasts(s) {
+				p.consider(c, s, carry)
+			}
 		}
 	}
 }
@@ -284,14 +289,7 @@ func (p *plan) fragments(number, clock int64) (whole []int64) {
 
 // consider takes segment s, which has the addresses of c.
 func (p *plan) consider(c *chosenFlow, s *decap.Segment, carry []int64) {
-	n := s.Number
-	switch {
-	case n < c.from && !(c.copies && near(s.TimeNS, c.firstNS)):
-		return
-	case n > c.end && !(c.copies && near(s.TimeNS, c.lastNS)):
-		return
-	}
-	l := p.lane(c, s)
+	n, l := s.Number, p.lane(c, s)
 	if l.over {
 		return
 	}
@@ -349,11 +347,7 @@ func (p *plan) consider(c *chosenFlow, s *decap.Segment, carry []int64) {
 
 // datagram takes s, which has the addresses of QUIC connection c.
 func (p *plan) datagram(c *chosenFlow, s *decap.Segment, carry []int64) {
-	n := s.Number
-	if (n < c.from && !(c.copies && near(s.TimeNS, c.firstNS))) || (n > c.end && !(c.copies && near(s.TimeNS, c.lastNS))) {
-		return
-	}
-	l := p.lane(c, s)
+	n, l := s.Number, p.lane(c, s)
 	l.ours = l.ours || c.stacks[p.stackText(s)] || c.seeds[n]
 	l.picks = append(append(l.picks, carry...), n)
 }
@@ -376,6 +370,13 @@ func (p *plan) stackText(s *decap.Segment) string {
 		p.texts[s.Stack] = text
 	}
 	return text
+}
+
+// lasts reports whether s was captured between the first and the last packet of c, or, where
+// other taps saw c, near them.
+func (c *chosenFlow) lasts(s *decap.Segment) bool {
+	return (s.Number >= c.from || c.copies && near(s.TimeNS, c.firstNS)) &&
+		(s.Number <= c.end || c.copies && near(s.TimeNS, c.lastNS))
 }
 
 func near(ns, at int64) bool {
