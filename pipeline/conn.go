@@ -53,6 +53,7 @@ type conn struct {
 	copies       int64 // pairs that were found elsewhere too
 	seenAt       []place
 	taps         []tap
+	awaiting     bool // c is among partition.awaiting
 	given        []given
 	ranges       [2]stretch // by side; see vantage_told.go
 	shown        []shown
@@ -104,18 +105,24 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 		c.holes(at)
 	}
 	switch {
-	case !c.tcp.Done():
-		if c.list == &c.part.live && c.next != nil {
-			c.list.remove(c)
-			c.part.live.push(c)
-		}
-	case c.list == &c.part.live:
-		c.deadline = s.Clock + lingerTime
+	case c.tcp.Done():
+		c.settle(at)
+	case c.list == &c.part.live && c.next != nil:
 		c.list.remove(c)
-		c.part.closed.push(c)
-		if !c.tcp.Reset && c.parser != nil {
-			c.parser.End(app.EndFIN, at)
-		}
+		c.part.live.push(c)
+	}
+}
+
+// settle lets c, if both its sides have ended, wait for late copies of its packets only.
+func (c *conn) settle(at packet.Pos) {
+	if !c.tcp.Done() || c.list != &c.part.live {
+		return
+	}
+	c.deadline = at.Clock + lingerTime
+	c.list.remove(c)
+	c.part.closed.push(c)
+	if !c.tcp.Reset && c.parser != nil {
+		c.parser.End(app.EndFIN, at)
 	}
 }
 
@@ -262,22 +269,27 @@ func (c *conn) account() {
 	default:
 		l.other += packets
 	}
-	l.bOther += c.other
+	t := app.Tally{}
 	if c.parser != nil {
-		t := c.parser.Tally()
-		if copied {
-			l.bDup += t.HTTP
-			t.HTTP = 0
-		} else if n := min(lent, t.HTTP); n > 0 { // of another tap's packets
-			t.HTTP -= n
-			l.bDup += n
-		}
-		l.bHTTP += t.HTTP
-		l.bOther += t.Other
-		l.bUnpar += t.Unparsed
-		l.bTLS += t.TLS
-		l.bTLSOver += t.TLSOverhead
+		t = c.parser.Tally()
 	}
+	t.Other += c.other
+	if copied {
+		l.bDup += t.HTTP
+		lent -= t.HTTP
+		t.HTTP = 0
+	}
+	for _, kind := range []*int64{&t.HTTP, &t.TLS, &t.TLSOverhead, &t.Unparsed, &t.Other} {
+		n := max(0, min(lent, *kind)) // of another tap's packets
+		*kind -= n
+		l.bDup += n
+		lent -= n
+	}
+	l.bHTTP += t.HTTP
+	l.bOther += t.Other
+	l.bUnpar += t.Unparsed
+	l.bTLS += t.TLS
+	l.bTLSOver += t.TLSOverhead
 }
 
 // row gives out the connection's row.
@@ -362,7 +374,7 @@ func (c *conn) speak(client int) {
 	c.describe()
 	var mid [2]bool
 	for side := range c.detect {
-		mid[c.dir(side)] = c.detect[side].inside || !c.tcp.Halves[side].SYN() && !c.tcp.Halves[1-side].SYN()
+		mid[c.dir(side)] = c.detect[side].inside || !c.tcp.Halves[side].SYN() && !c.tcp.Halves[1-side].SYN() && !c.begins(side)
 	}
 	env := c.part.w.env
 	env.Emit, env.Message, env.Upgrade = c.emit, c.message, c.upgrade

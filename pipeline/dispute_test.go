@@ -13,9 +13,7 @@ import (
 func TestBytesThatDifferAreToldToTheirExchange(t *testing.T) {
 	for _, talk := range talks {
 		t.Run(talk.name, func(t *testing.T) {
-			list, keys := readTalk(t, talk.file, talk.keys)
-			opt := full
-			opt.Keys = keys
+			list, opt := readTalk(t, talk.file, talk.keys)
 			told := 0
 			for i, p := range list {
 				_, payload, ok := tcpOf(p.frame)

@@ -24,6 +24,7 @@ type partition struct {
 	tuples    map[exchange.FlowKey]*conn
 	tunnelled bool       // a packet in a tunnel was seen, in any partition
 	waiting   waitlist   // pairs held back
+	awaiting  awaiting   // connections that wait for what was cut from packets
 	unused    []*waiting // memory for more
 	quic      quicTable
 	env       tcp.Env
@@ -71,6 +72,9 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 	}
 	for c := p.closed.first; c != nil && c.deadline < s.Clock; c = p.closed.first {
 		p.finish(c, c.reason(), *at)
+	}
+	if len(p.awaiting.list) > 0 {
+		p.lapse(*at)
 	}
 	p.ripen(s.Clock)
 	side := 0
@@ -160,6 +164,8 @@ func (p *partition) victim(c *conn) *conn {
 // then those least recently used; last, c itself gives up its holes. The connection at
 // hand is c, or q.
 func (p *partition) shrink(c *conn, q *quicConn, at packet.Pos) {
+	for p.used > p.budget && p.hasten(at) {
+	}
 	for p.used > p.budget {
 		v, u := p.victim(c), p.quic.oldest
 		if u != nil && u == q {
@@ -222,7 +228,7 @@ func (p *partition) remember(key exchange.FlowKey, id exchange.ID) {
 // retire ends c, whose key another connection takes. Where another tap may show it too,
 // its pairs go on waiting for their copies.
 func (p *partition) retire(c *conn, reason app.EndReason, at packet.Pos) {
-	at.BadChecksum, at.FragmentConflict = false, false
+	at = plain(at)
 	c.conclude(reason, at)
 	if c.company == nil && c.waiting.front() == nil {
 		p.finish(c, reason, at)
@@ -249,7 +255,7 @@ func (p *partition) forget(c *conn) {
 
 // finish ends c and gives out its row.
 func (p *partition) finish(c *conn, reason app.EndReason, at packet.Pos) {
-	at.BadChecksum, at.FragmentConflict = false, false
+	at = plain(at)
 	c.finish(reason, at)
 	p.forget(c)
 	p.part(c)

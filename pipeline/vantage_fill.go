@@ -22,13 +22,22 @@ func (c *conn) holes(at packet.Pos) {
 			if !moved {
 				break
 			}
+			d.settle(plain(at))
 		}
 	}
 }
 
+// plain returns at without what is told of the packet there, which shows another connection.
+func plain(at packet.Pos) packet.Pos {
+	at.BadChecksum, at.FragmentConflict = false, false
+	return at
+}
+
+// mostFill is how much is brought at once, bytes.
+const mostFill = 64 << 10
+
 // fill puts bytes that d has into the first hole of c. It reports whether it had any.
 func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
-	const most = 64 << 10
 	if c.retired || c.tcp.Halves[side].Packets == 0 { // shows one direction only
 		return false
 	}
@@ -38,13 +47,14 @@ func (c *conn) fill(d *conn, side int, at packet.Pos) (moved bool) {
 		if n == 0 {
 			break
 		}
-		b := d.tcp.Run(h, side, seq, int(min(n, most)))
+		b := d.tcp.Run(h, side, seq, int(min(n, mostFill)))
 		if len(b) == 0 {
 			break
 		}
 		if !c.agrees(d, side, seq, n) {
 			break
 		}
+		c.tcp.BeginWith(&d.tcp)
 		c.tcp.Fill(&c.part.env, &d.tcp, side, seq, b, at, c)
 		moved = true
 	}
@@ -68,7 +78,11 @@ func (c *conn) agrees(d *conn, side int, seq uint32, n int64) bool {
 		same += behind
 	}
 	elsewhere := int64(0)
-	if same < enough {
+	switch {
+	case same >= enough:
+	case c.tcp.SharesMany(&d.tcp): // perhaps all but a few bytes of each packet were cut
+		elsewhere = 8
+	default:
 		elsewhere = 64
 	}
 	i := slices.Index(c.proven, d)
@@ -100,15 +114,38 @@ func (c *conn) nowhereDiffers(d *conn, enough int64) bool {
 	return all >= enough
 }
 
+// begins reports whether another tap shows that the first byte that c has of side is the
+// first one that was sent.
+func (c *conn) begins(side int) bool {
+	return slices.ContainsFunc(c.proven, func(d *conn) bool { return d.tcp.Begins(side, c.tcp.Seq(side, 0)) })
+}
+
 // Missing implements tcp.Handler: another tap may have what c is about to give up.
 func (c *conn) Missing(side int) (found bool) {
 	if c.company == nil || !c.tcp.Waits(side) {
 		return false
 	}
 	for d := c.newest(); d != nil && !found; d = d.sibling {
-		found = c.kin(d) && c.fill(d, side, c.part.w.now)
+		found = c.kin(d) && (c.fill(d, side, c.part.w.now) || c.fillBehind(d, side, c.part.w.now))
 	}
 	return found
+}
+
+// fillBehind puts bytes that d has, but not from its first one on, into the first hole of c.
+// It reports whether it had any.
+func (c *conn) fillBehind(d *conn, side int, at packet.Pos) bool {
+	h := &c.part.w.hist
+	seq, n := c.tcp.Hole(side)
+	if c.retired || n == 0 || c.tcp.Halves[side].Packets == 0 {
+		return false
+	}
+	ahead := d.tcp.Ahead(h, side, seq, n)
+	if ahead >= n || !c.agrees(d, side, seq, n) {
+		return false
+	}
+	b := d.tcp.Run(h, side, seq+uint32(ahead), int(min(n-ahead, mostFill)))
+	c.tcp.Fill(&c.part.env, &d.tcp, side, seq+uint32(ahead), b, at, c)
+	return len(b) > 0
 }
 
 // Cut implements tcp.Handler: another tap may have seen a packet whole that was cut here.
@@ -116,7 +153,7 @@ func (c *conn) Cut(side int, seq uint32, n int64) (most []byte) {
 	if c.company == nil {
 		return nil
 	}
-	n = min(n, 64<<10) // of a packet
+	n = min(n, mostFill) // of a packet
 	for d := c.newest(); d != nil; d = d.sibling {
 		if !c.kin(d) {
 			continue

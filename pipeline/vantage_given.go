@@ -31,7 +31,7 @@ const (
 // first packet may come.
 func (c *conn) remember(p *exchange.Pair) {
 	c.extend(p)
-	if p.State == exchange.Complete && !goesOn(p) && len(c.given) < maxGiven && c.young() && !c.heardPlainly(p) {
+	if !goesOn(p) && len(c.given) < maxGiven && c.young() && !(p.State == exchange.Complete && c.heardPlainly(p)) {
 		c.given = append(c.given, given{c.spotOf(p), c.part.w.sumOf(p), nil, c.part.w.now.Number, c.part.w.hist.Now(), c.clock})
 	}
 }
@@ -70,20 +70,24 @@ func (w *worker) sumOf(p *exchange.Pair) uint64 {
 			h.Write(m.Body)
 		}
 		maphash.WriteComparable(&h, m.BodySize)
+		for _, g := range m.Gaps {
+			maphash.WriteComparable(&h, g.Offset)
+			maphash.WriteComparable(&h, g.Length)
+		}
 	}
 	return h.Sum64()
 }
 
 // repeats reports whether p, at s in c, is the copy of a pair that d has given out.
 func (c *conn) repeats(d *conn, p *exchange.Pair, s *spot) bool {
-	if len(d.given) == 0 || p.State != exchange.Complete || goesOn(p) {
+	if len(d.given) == 0 || goesOn(p) {
 		return false
 	}
 	start := c.tcp.FromStart() && d.tcp.FromStart()
 	sum := uint64(0)
 	for i := range d.given {
 		g := &d.given[i]
-		if g.by == c || start && g.spot.ordinal != s.ordinal || g.spot.meets(s) == elsewhere || !g.spot.near(s) {
+		if g.by == c || g.spot.state != p.State || start && g.spot.ordinal != s.ordinal || g.spot.meets(s) == elsewhere || !g.spot.near(s) {
 			continue
 		}
 		if sum == 0 {

@@ -36,12 +36,14 @@ type begin struct {
 func (c *conn) spotOf(p *exchange.Pair) spot {
 	s := timesOf(p)
 	s.ordinal, s.state, s.lone = p.Ordinal, p.State, p.Request.Present != p.Response.Present
-	if _, ok := c.parser.(*tls.Conn); ok {
-		return s // counts what it has opened
-	}
+	secure, _ := c.parser.(*tls.Conn)
 	for i, m := range [2]*exchange.Message{&p.Request.Message, &p.Response.Message} {
-		if m.Present && m.Begin > 0 {
-			s.begins[i] = begin{c.tcp.Seq(c.client^i, m.Begin-1), true}
+		at, known := m.Begin-1, m.Present && m.Begin > 0
+		if known && secure != nil { // counts what it has opened
+			at, known = secure.Sent(exchange.Dir(i), at)
+		}
+		if known {
+			s.begins[i] = begin{c.tcp.Seq(c.client^i, at), true}
 		}
 	}
 	return s

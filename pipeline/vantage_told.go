@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"recap/pipeline/exchange"
+	"recap/pipeline/tls"
 )
 
 // A tap may be so late that pairs are over before its first packet comes, or may lack part
@@ -35,8 +36,8 @@ func (c *conn) extend(p *exchange.Pair) {
 func (c *conn) retells(d *conn, p *exchange.Pair, s *spot) bool {
 	h := &c.part.w.hist
 	known := false
-	if c.client != d.client || goesOn(p) {
-		return false
+	if _, secure := d.parser.(*tls.Conn); secure || c.client != d.client || goesOn(p) {
+		return false // a stretch is of what was opened, not of what was sent
 	}
 	for i := range s.begins {
 		b, side := s.begins[i], c.client^i

@@ -11,6 +11,7 @@ type discard struct{ bytes int64 }
 
 func (*discard) Conflict(int, int64, int64) bool { return false }
 func (*discard) Cut(int, uint32, int64) []byte   { return nil }
+func (*discard) Awaits(int64) bool               { return false }
 func (*discard) Missing(int) bool                { return false }
 
 func (d *discard) Data(_ int, _ packet.Pos, b []byte) { d.bytes += int64(len(b)) }

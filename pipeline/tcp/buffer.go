@@ -92,6 +92,9 @@ func (c *Conn) overlap(e *Env, side int, h Handler, i int, k *chunk, n int64) in
 		o = x.q.at(i)
 		part := first(advance(*k, from), have-from)
 		part.hold, part.at.Acked = o.hold, o.at.Acked // said when the first copy was
+		if k.lent && at+from >= int64(len(o.data)) {
+			part.at = o.at // that was the packet
+		}
 		x.q.remove(i)
 		c.put(x, i, part)
 	}

@@ -8,7 +8,10 @@ type chunk struct {
 	data []byte
 	cut  int64 // bytes after data that the packet announced and the capture lacks
 	why  cutReason
-	at   packet.Pos
+	// awaited marks a cut without data at the end of the stream that waits for another tap.
+	awaited bool
+	lent    bool // another tap's, see [Conn.Fill]
+	at      packet.Pos
 	// hold is the offset in the peer's stream up to which the sender had already
 	// received when it sent this: what is in front of it was said first.
 	hold int64

@@ -25,6 +25,9 @@ type Handler interface {
 	// Cut asks for the n bytes from sequence number seq on, which were cut from a packet. It
 	// returns what another tap has of them, from the first on.
 	Cut(side int, seq uint32, n int64) []byte
+	// Awaits reports whether another tap may still show what was cut from a packet that came
+	// at since, nanoseconds of capture clock. Then [Conn.Lapse] is to be called in time.
+	Awaits(since int64) bool
 	// Conflict tells of another copy of the bytes between two offsets, all of which differ;
 	// they were handed over, or wait. It reports whether it has noted so; otherwise the
 	// Conn's Anomalies do.
@@ -82,6 +85,7 @@ type Half struct {
 	fin     int64 // offset of the FIN; -1 while none was seen
 	stalled int64 // clock+1 when a hole in front became due; 0 for none
 	mark    int64 // acked at that time: what lies before it is given up together
+	line    int64 // what came without a hole but for what was cut ends here; see follow
 	hist    int64 // newest entry in the History
 	q       chunkList
 	holes   []hole // given up, the newest maxHoles, rising
@@ -139,6 +143,7 @@ type Conn struct {
 	oneSided  bool  // one side was waited for and has sent nothing
 	opening   uint8 // packets for which nothing is delivered yet
 	opened    int64 // clock at the first of them
+	flushing  bool  // nothing more is waited for
 	reuse     bool  // a SYN with another number came while the connection was open
 	reuseSide uint8
 	reuseSeq  uint32
@@ -365,7 +370,7 @@ func (c *Conn) payload(e *Env, s *decap.Segment, side int, off int64, at packet.
 		c.deliver(e, side, &at, b, cut, why, h)
 		return
 	}
-	if off > x.off {
+	if off > x.off && (x.awaited() == nil || !x.follow(off, end)) {
 		x.OutOfOrder++
 	}
 	c.buffer(e, side, h, &chunk{off: off, data: b, cut: cut, why: why, at: at, hold: hold, start: off, end: end})
@@ -401,7 +406,7 @@ func (c *Conn) deliver(e *Env, side int, at *packet.Pos, b []byte, cut int64, wh
 		h.Data(side, *at, b)
 	}
 	if cut > 0 {
-		if cut -= c.mend(e, side, at, cut, h); cut > 0 {
+		if cut -= c.mend(e, side, at, cut, h); cut > 0 && !c.await(side, at, cut, why, h) {
 			c.gap(side, *at, cut, why, h)
 		}
 	}

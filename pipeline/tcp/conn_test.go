@@ -229,6 +229,7 @@ type handlerFunc func(b []byte)
 
 func (handlerFunc) Conflict(int, int64, int64) bool { return false }
 func (handlerFunc) Cut(int, uint32, int64) []byte   { return nil }
+func (handlerFunc) Awaits(int64) bool               { return false }
 func (handlerFunc) Missing(int) bool                { return false }
 
 func (f handlerFunc) Data(_ int, _ packet.Pos, b []byte) { f(b) }

@@ -38,6 +38,12 @@ func (c *Conn) Seq(side int, off int64) uint32 {
 	return x.next + uint32(off-x.off)
 }
 
+// Begins reports whether the stream of side was seen to begin at seq.
+func (c *Conn) Begins(side int, seq uint32) bool {
+	x := &c.Halves[side]
+	return x.syn && x.isn+1 == seq
+}
+
 // Offset returns the stream offset of a sequence number of side.
 func (c *Conn) Offset(side int, seq uint32) int64 {
 	x := &c.Halves[side]
@@ -58,6 +64,10 @@ func (c *Conn) Hole(side int) (seq uint32, n int64) {
 		if k.off > from {
 			return c.Seq(side, from), k.off - from
 		}
+		if end := k.off + int64(len(k.data)); k.cut > 0 && k.next() > from {
+			from = max(from, end)
+			return c.Seq(side, from), k.next() - from
+		}
 		from = max(from, k.next())
 	}
 	return c.Seq(side, from), max(0, x.end()-from)
@@ -66,7 +76,7 @@ func (c *Conn) Hole(side int) (seq uint32, n int64) {
 // Waits reports whether side has a hole in front of all that waits.
 func (c *Conn) Waits(side int) bool {
 	x := &c.Halves[side]
-	return x.ready && (x.q.len() == 0 || x.q.at(0).off > x.off)
+	return x.ready && (x.q.len() == 0 || x.q.at(0).off > x.off || x.q.at(0).awaited)
 }
 
 // end returns how far the peer has acknowledged, without the FIN.
@@ -164,6 +174,17 @@ func (x *Half) held(h *History, from, to int64, list []stretch) []stretch {
 	return list
 }
 
+// Ahead returns how many of the n bytes of side from sequence number seq on c lacks in front
+// of the first that it holds: n where it holds none of them.
+func (c *Conn) Ahead(h *History, side int, seq uint32, n int64) int64 {
+	from := c.Offset(side, seq)
+	var memory [64]stretch
+	if list := c.Halves[side].held(h, max(0, from), from+n, memory[:0]); len(list) > 0 {
+		return list[0].off - from
+	}
+	return n
+}
+
 // Agree compares what c and d hold of side from sequence number seq on, n bytes: it returns
 // how many are the same, and whether any differ. Each may have holes of its own there.
 func (c *Conn) Agree(d *Conn, h *History, side int, seq uint32, n int64) (same int64, differ bool) {
@@ -200,7 +221,7 @@ func (c *Conn) Fill(e *Env, d *Conn, side int, seq uint32, data []byte, at packe
 	for len(data) > 0 {
 		n, heard, known := d.heard(e.Hist, side, seq)
 		n = min(n, int64(len(data)))
-		k := chunk{off: x.off + diff(seq, x.next), data: data[:n], why: notCut, at: at, hold: packet.NoOffset}
+		k := chunk{off: x.off + diff(seq, x.next), data: data[:n], why: notCut, at: at, hold: packet.NoOffset, lent: true}
 		k.at.Acked = packet.NoOffset
 		if known && p.ready {
 			k.hold = p.off + diff(heard, p.next)

@@ -85,6 +85,11 @@ type checker struct {
 	off    [2]int64
 	gaps   [2]int64
 	closed [2]bool
+	awaits bool // another tap may show what is cut
+}
+
+func newChecker(t *testing.T, size [2]int64) *checker {
+	return &checker{t: t, sent: [2][]byte{stream(size[0], 1), stream(size[1], 99)}}
 }
 
 func (c *checker) Data(side int, at packet.Pos, b []byte) {
@@ -103,6 +108,7 @@ func (c *checker) Data(side int, at packet.Pos, b []byte) {
 
 func (c *checker) Conflict(int, int64, int64) bool { return false }
 func (*checker) Cut(int, uint32, int64) []byte     { return nil }
+func (c *checker) Awaits(int64) bool               { return c.awaits }
 func (c *checker) Missing(int) bool                { return false }
 
 func (c *checker) Gap(side int, at packet.Pos, n int64, _ string) {
@@ -128,7 +134,7 @@ func run(t *testing.T, data []byte, lossy bool) {
 	}
 	p.e.Policy = Policy(s.next(len(policyNames)))
 	size := [2]int64{int64(s.next(256)) * 4, int64(s.next(256)) * 4}
-	c := &checker{t: t, sent: [2][]byte{stream(size[0], 1), stream(size[1], 99)}}
+	c := newChecker(t, size)
 	list := schedule(s, size, lossy)
 	for _, v := range append(append([]ev(nil), handshake...), toEvents(list, c.sent)...) {
 		seg := p.segment(v)
@@ -183,15 +189,19 @@ func FuzzReassembly(f *testing.F) {
 // books balance, offsets rise, memory is bounded.
 func FuzzConflict(f *testing.F) {
 	f.Add([]byte("\x00\x00\x10\x05\x00\x02\x20\x05abcde"))
-	f.Fuzz(conflict)
+	f.Add([]byte("\x00\x09\x00\x00\x00\x00\x00\x05\x08\x04abcd\x00\x0c\x00\x00\x00\x00\x00\x05\x08\x02ef"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		conflict(t, data, false)
+		conflict(t, data, true)
+	})
 }
 
-func conflict(t *testing.T, data []byte) {
+func conflict(t *testing.T, data []byte, awaits bool) {
 	s := &script{data}
 	p := newPlayer(t)
 	p.e.Policy = Policy(s.next(len(policyNames)))
 	p.e.MaxSpan = int64(64 << s.next(10))
-	c := &offsets{t: t}
+	c := &offsets{t: t, awaits: awaits}
 	for len(s.b) > 0 {
 		v := ev{side: s.next(2), off: int64(s.next(64)), ack: int64(s.next(64)), wait: float64(s.next(8)) / 4, ipid: uint16(s.next(4))}
 		switch kind := s.next(16); kind {
@@ -217,10 +227,10 @@ func conflict(t *testing.T, data []byte) {
 			old := p.c
 			p.c.Flush(&p.e, packet.Pos{}, c)
 			p.balance()
-			p.c, c = Conn{}, &offsets{t: t}
+			p.c, c = Conn{}, &offsets{t: t, awaits: awaits}
 			p.c.Reborn(&old, seg, v.side)
 		}
-		p.c.Segment(&p.e, seg, v.side, packet.Pos{Number: p.n}, c)
+		p.c.Segment(&p.e, seg, v.side, packet.Pos{Number: p.n, Clock: p.clock}, c)
 		if b := p.c.Buffered(); b > 2*(p.e.MaxSpan+maxChunks*chunkOverhead) {
 			t.Fatalf("%d bytes are kept", b)
 		}
@@ -236,8 +246,9 @@ func conflict(t *testing.T, data []byte) {
 
 // offsets is a Handler that checks that offsets rise without a jump.
 type offsets struct {
-	t   *testing.T
-	off [2]int64
+	t      *testing.T
+	off    [2]int64
+	awaits bool // another tap may show what is cut
 }
 
 func (c *offsets) Data(side int, at packet.Pos, b []byte) {
@@ -249,6 +260,7 @@ func (c *offsets) Data(side int, at packet.Pos, b []byte) {
 
 func (c *offsets) Conflict(int, int64, int64) bool { return false }
 func (c *offsets) Cut(int, uint32, int64) []byte   { return nil }
+func (c *offsets) Awaits(int64) bool               { return c.awaits }
 func (c *offsets) Missing(int) bool                { return false }
 
 func (c *offsets) Gap(side int, at packet.Pos, n int64, _ string) {

@@ -1,9 +1,6 @@
 package tcp
 
-import (
-	"recap/pipeline/exchange"
-	"recap/reader/packet"
-)
+import "recap/reader/packet"
 
 // drain delivers what has become due on either side.
 func (c *Conn) drain(e *Env, at packet.Pos, h Handler) {
@@ -13,7 +10,7 @@ func (c *Conn) drain(e *Env, at packet.Pos, h Handler) {
 			x, p := &c.Halves[side], &c.Halves[1-side]
 			for x.q.len() > 0 {
 				k := x.q.at(0)
-				if k.off > x.off || c.waits(p, k.hold) {
+				if k.off > x.off || k.awaited || c.waits(p, k.hold) {
 					break
 				}
 				x.q.remove(0)
@@ -45,6 +42,9 @@ func (c *Conn) drain(e *Env, at packet.Pos, h Handler) {
 func (c *Conn) due(side int) int64 {
 	x, p := &c.Halves[side], &c.Halves[1-side]
 	to := int64(-1)
+	if x.awaited() != nil {
+		return to // Lapse gives that up
+	}
 	if x.q.len() > 0 {
 		if k := x.q.at(0); k.off > x.off && x.acked > x.off {
 			to = min(k.off, x.acked)
@@ -68,10 +68,10 @@ func (c *Conn) due(side int) int64 {
 
 // stall gives holes up once they have been due for long enough, or when a limit is met.
 func (c *Conn) stall(e *Env, clock int64, at packet.Pos, h Handler) {
+	c.Lapse(e, clock, at, h)
 	for side := range c.Halves {
 		x := &c.Halves[side]
-		if x.q.len() >= maxChunks || x.q.bytes > e.MaxSpan {
-			c.Anomalies.Add(exchange.AnomalyOutOfOrderLimit)
+		if c.tooMuch(e, side, at, h) {
 			c.GiveUp(e, at, h)
 			return
 		}
@@ -90,6 +90,13 @@ func (c *Conn) stall(e *Env, clock int64, at packet.Pos, h Handler) {
 		} else if x.stalled == 0 {
 			x.stalled, x.mark = clock+1, max(x.acked, x.off+1)
 		}
+	}
+}
+
+// Tick gives up what has waited for long enough at clock, though no packet of c came.
+func (c *Conn) Tick(e *Env, clock int64, at packet.Pos, h Handler) {
+	if c.started {
+		c.stall(e, clock, at, h)
 	}
 }
 
@@ -112,6 +119,7 @@ func (c *Conn) pass(e *Env, side int, to int64, at packet.Pos, h Handler) bool {
 // GiveUp gives up the first hole of each side, so that memory comes free.
 func (c *Conn) GiveUp(e *Env, at packet.Pos, h Handler) {
 	c.opening = 0
+	c.Hasten(e, at, h)
 	for side := range c.Halves {
 		x := &c.Halves[side]
 		if x.q.len() > 0 {
@@ -136,7 +144,8 @@ func (c *Conn) Flush(e *Env, at packet.Pos, h Handler) {
 	if !c.started {
 		return
 	}
-	c.opening = 0
+	c.opening, c.flushing = 0, true
+	c.Hasten(e, at, h)
 	c.oneSided = c.oneSided || !c.Halves[0].seen || !c.Halves[1].seen
 	c.drain(e, at, h)
 	for {
@@ -166,6 +175,10 @@ func (c *Conn) flushHalf(e *Env, side int, at packet.Pos, h Handler) {
 	x := &c.Halves[side]
 	for x.q.len() > 0 {
 		k := x.q.at(0)
+		if k.awaited {
+			c.giveUpCut(e, side, at, h)
+			continue
+		}
 		k.hold = packet.NoOffset
 		if k.off > x.off {
 			c.gap(side, at, k.off-x.off, notCut, h)

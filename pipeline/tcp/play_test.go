@@ -44,6 +44,8 @@ type recorder struct {
 	gaps  [2]int64
 	close [2]bool
 	quiet bool
+	// awaits says that another tap may show what is cut
+	awaits bool
 }
 
 var sideName = [2]string{"c", "s"}
@@ -67,6 +69,7 @@ func (r *recorder) Data(side int, at packet.Pos, b []byte) {
 
 func (r *recorder) Conflict(int, int64, int64) bool { return false }
 func (*recorder) Cut(int, uint32, int64) []byte     { return nil }
+func (r *recorder) Awaits(int64) bool               { return r.awaits }
 func (r *recorder) Missing(int) bool                { return false }
 
 func (r *recorder) Gap(side int, at packet.Pos, n int64, reason string) {
@@ -143,7 +146,7 @@ func (p *player) play(list ...ev) {
 			p.r.sep()
 			p.r.log.WriteString("new")
 		}
-		if p.c.Segment(&p.e, s, v.side, packet.Pos{Number: p.n, Acked: packet.NoOffset}, &p.r) {
+		if p.c.Segment(&p.e, s, v.side, packet.Pos{Number: p.n, Clock: p.clock, Acked: packet.NoOffset}, &p.r) {
 			p.copies++
 		}
 		p.e.Hist.Trim()

@@ -181,6 +181,36 @@ func (c *Conn) SharesPacket(d *Conn) bool {
 	return common
 }
 
+// SharesMany reports whether c and d were both seen to hold several packets, and, as far as
+// that is known, none that the other does not.
+func (c *Conn) SharesMany(d *Conn) bool {
+	const many = 4
+	n := 0
+	for side := range c.Halves {
+		x, y := &c.Halves[side].prints, &d.Halves[side].prints
+		if x.otherClock(y) {
+			return false
+		}
+		for _, a := range x.all() {
+			for _, b := range y.all() {
+				switch {
+				case !a.rivals(b):
+				case a.mark != b.mark:
+					return false
+				default:
+					n++
+				}
+			}
+		}
+	}
+	return n >= many
+}
+
+// rivals reports whether a and b are of packets with the same numbers.
+func (a print) rivals(b print) bool {
+	return a.seq == b.seq && a.length == b.length && a.stamped == b.stamped
+}
+
 // No clock counts faster than once a microsecond (RFC 7323, section 5.4): within
 // nearTime, in nanoseconds, by less than farTicks.
 const (
@@ -221,7 +251,7 @@ func (c *Conn) comparePrints(d *Conn) (common, differ bool) {
 		differ = differ || x.prints.otherClock(&y.prints)
 		for _, a := range x.prints.all() {
 			for _, b := range y.prints.all() {
-				if a.seq != b.seq || a.length != b.length || a.stamped != b.stamped {
+				if !a.rivals(b) {
 					continue
 				}
 				if a.mark == b.mark {

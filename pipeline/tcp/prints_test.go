@@ -122,6 +122,7 @@ type nobody struct{}
 func (nobody) Data(int, packet.Pos, []byte)       {}
 func (nobody) Gap(int, packet.Pos, int64, string) {}
 func (nobody) Cut(int, uint32, int64) []byte      { return nil }
+func (nobody) Awaits(int64) bool                  { return false }
 func (nobody) Missing(int) bool                   { return false }
 func (nobody) Conflict(int, int64, int64) bool    { return false }
 func (nobody) Close(int, packet.Pos)              {}

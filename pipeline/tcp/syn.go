@@ -49,6 +49,18 @@ func (c *Conn) takeSYN(x, p *Half, s *decap.Segment) bool {
 	return true
 }
 
+// BeginWith takes over from d, another capture of the connection, where a side begins of which
+// c lacks the SYN, and with it how much is missing in front of the first packet. That was
+// captured if the other side's SYN was.
+func (c *Conn) BeginWith(d *Conn) {
+	for side := range c.Halves {
+		x, p, y := &c.Halves[side], &c.Halves[1-side], &d.Halves[side]
+		if p.syn && !x.syn && y.syn && x.ready && x.off == 0 && x.before(y.isn+1) {
+			rebase(x, p, y.isn+1)
+		}
+	}
+}
+
 // rebase sets the beginning of x, of which nothing was delivered yet, to sequence number
 // start. Offsets in its stream that are known already count from there.
 func rebase(x, p *Half, start uint32) {
