@@ -101,6 +101,9 @@ func (c *conn) segment(s *decap.Segment, side int, at packet.Pos) {
 		c.part.w.health.copies.add(s.Number, int64(len(s.Payload())))
 		c.copied(s, side)
 	}
+	if len(c.seenAt) > 0 && len(c.rests) > 0 && len(s.Payload()) > 0 && !c.atHome(s, side) {
+		c.shownLate(s, side)
+	}
 	if c.company != nil {
 		c.holes(at)
 	}

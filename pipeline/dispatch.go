@@ -36,7 +36,7 @@ type work struct {
 	number int64
 	clock  int64
 	cum    int64
-	tunnel int64 // number of the first packet of the capture that came in a tunnel; 0: none yet
+	mirror int64 // number of the first packet that shows that there may be several taps; 0: none yet
 
 	done    sync.WaitGroup
 	results []result // by worker
@@ -120,7 +120,8 @@ type dispatcher struct {
 	filtered int64
 	number   int64
 	clock    int64
-	tunnel   int64 // see work.tunnel
+	mirror   int64 // see work.mirror
+	copies   copyWatch
 	firstNS  int64
 	lastNS   int64
 	names    *names
@@ -175,8 +176,8 @@ func (d *dispatcher) deal(b *packet.Batch) {
 			continue
 		}
 		w.add(d.cum + bytes)
-		if d.tunnel == 0 && s.Stack != 0 {
-			d.tunnel = p.Number
+		if d.mirror == 0 && (s.Stack != 0 || d.copies.shows(s)) {
+			d.mirror = p.Number
 		}
 		for d.dec.More() && d.dec.Next(w.room()) {
 			w.add(d.cum + bytes)
@@ -218,7 +219,7 @@ func (d *dispatcher) finish() {
 }
 
 func (d *dispatcher) send(w *work) {
-	w.number, w.clock, w.cum, w.tunnel = d.number, d.clock, d.cum, d.tunnel
+	w.number, w.clock, w.cum, w.mirror = d.number, d.clock, d.cum, d.mirror
 	w.done.Add(len(d.workers))
 	d.ordered <- w
 	for _, c := range d.workers {

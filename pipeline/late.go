@@ -34,7 +34,8 @@ type rest struct {
 	ordinal    int32
 	begins     [2]int64 // by direction: Message.Begin
 	cum, clock int64
-	known      bool // the pair has the anomaly
+	known      bool  // the pair has the anomaly
+	places     uint8 // of conn.seenAt by index: the pair has them among its vantages
 }
 
 // A late is something that was found out about a completed pair: that its bytes came again
@@ -76,6 +77,7 @@ func (c *conn) lies(p *exchange.Pair) {
 		r.pair = nil
 	}
 	r.begins = [2]int64{exchange.ToServer: p.Request.Begin, exchange.ToClient: p.Response.Begin}
+	r.places = 1<<len(c.seenAt) - 1
 	r.cum, r.clock, r.known = w.hist.Now(), c.clock, p.Anomalies.Has(exchange.AnomalyOverlapConflict)
 }
 

@@ -33,7 +33,7 @@ func (p *partition) among(first *conn, s *decap.Segment, side int) *conn {
 	}
 	var fits, here *conn
 	var best, second int64 // of those that fit: less is better
-	n, refused := 0, false
+	n, refused, newWay := 0, false, false
 	for c := first; c != nil; c = c.namesake {
 		n++
 		at := c.sees(s, side)
@@ -47,13 +47,18 @@ func (p *partition) among(first *conn, s *decap.Segment, side int) *conn {
 		if !c.tcp.Fits(s, side) {
 			continue
 		}
-		if !at && !c.owns(s, side) {
+		known := at || c.goes(s)
+		own, further := known, false
+		if !known {
+			own, further = c.owns(s, side)
+		}
+		if !own {
 			refused = true
 			continue
 		}
-		far := c.tcp.Distance(s, side) + c.detour(s, side, at)
+		far := c.tcp.Distance(s, side) + c.detour(s, side, at, known)
 		if fits == nil || far < best {
-			fits, best, second = c, far, best
+			fits, best, second, newWay = c, far, best, further
 		} else if second == 0 || far < second {
 			second = far
 		}
@@ -63,6 +68,9 @@ func (p *partition) among(first *conn, s *decap.Segment, side int) *conn {
 	case fits != nil && another && n > 1 && best >= foreignWay && second != 0 && second-best < otherMACs:
 		return nil // perhaps one tenant's, perhaps the other's
 	case fits != nil:
+		if newWay && len(fits.ways) < maxPlaces {
+			fits.ways = append(fits.ways, senderOf(s))
+		}
 		return fits
 	case refused && another:
 		first.disown(s, side)
@@ -83,10 +91,13 @@ const (
 )
 
 // detour returns what the way of s, sent by side, tells against c; at says that c was seen
-// there, or that nothing of side was seen yet.
-func (c *conn) detour(s *decap.Segment, side int, at bool) (cost int64) {
-	if !at {
+// there, or that nothing of side was seen yet, and known that it is at least one of c's ways.
+func (c *conn) detour(s *decap.Segment, side int, at, known bool) (cost int64) {
+	switch {
+	case !known:
 		return otherPlace
+	case !at:
+		return otherMACs
 	}
 	if c.senders[side].known {
 		return 0
@@ -106,30 +117,28 @@ func (c *conn) hears(s *decap.Segment, side int) bool {
 	return c.senders[side].known || c.tcp.Echoes(s, side)
 }
 
+// goes reports whether s comes from a place that was found to be one of c's.
+func (c *conn) goes(s *decap.Segment) bool {
+	return slices.ContainsFunc(c.ways, func(o sender) bool { return c.like(&o, s) })
+}
+
 // owns reports whether s, sent by side where no packet of that side of c was seen, belongs
 // to c all the same: a mirror's copy just behind the first, or the next packet of a connection
-// that takes another way now. One that only another tap can show, or another tenant, begins a
-// connection of its own: those that are one conversation meet as copies.
-func (c *conn) owns(s *decap.Segment, side int) bool {
-	for i := range c.ways {
-		if c.like(&c.ways[i], s) {
-			return true
-		}
-	}
+// that takes another way now; then that is a further way of c's. One that only another tap can
+// show, or another tenant, begins a connection of its own: those that are one conversation meet
+// as copies.
+func (c *conn) owns(s *decap.Segment, side int) (own, further bool) {
 	o := &c.senders[side]
 	router := o.vlans == s.VLANs && c.sameIDs(o.stack, s.Stack) // only MAC addresses differ
-	own := router
 	switch c.tcp.Bond(s, side) {
 	case tcp.Near:
-		if own = true; len(c.ways) < maxPlaces {
-			c.ways = append(c.ways, senderOf(s))
-		}
+		return true, true
 	case tcp.Again:
-		own = router && !c.tcp.Repeats(&c.part.w.hist, s, side)
+		return router && !c.tcp.Repeats(&c.part.w.hist, s, side), false
 	case tcp.Apart:
-		own = router && s.Flags&decap.SYN == 0 && s.Info&decap.HasTS == 0 // an injected one may be
+		return router && s.Flags&decap.SYN == 0 && s.Info&decap.HasTS == 0, false // an injected one may be
 	}
-	return own
+	return router, false
 }
 
 // sees reports whether s, sent by side, may come from where the packets of that side did.

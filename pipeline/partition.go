@@ -21,14 +21,14 @@ type partition struct {
 	used   int64
 	budget int64
 	// tuples are the connections by addresses and ports alone, linked by conn.sibling.
-	tuples    map[exchange.FlowKey]*conn
-	tunnelled bool       // a packet in a tunnel was seen, in any partition
-	waiting   waitlist   // pairs held back
-	awaiting  awaiting   // connections that wait for what was cut from packets
-	unused    []*waiting // memory for more
-	quic      quicTable
-	env       tcp.Env
-	keys      tls.View // what of the TLS secrets the packet at hand may use
+	tuples   map[exchange.FlowKey]*conn
+	mirrored bool       // a packet in a tunnel, or another tap's copy of one, was seen, in any partition
+	waiting  waitlist   // pairs held back
+	awaiting awaiting   // connections that wait for what was cut from packets
+	unused   []*waiting // memory for more
+	quic     quicTable
+	env      tcp.Env
+	keys     tls.View // what of the TLS secrets the packet at hand may use
 
 	// evicted remembers connections that were dropped for memory, so that what
 	// comes after is linked to them; the oldest are forgotten.
@@ -65,7 +65,7 @@ func (p *partition) segment(s *decap.Segment, slot uint8) {
 		at.BadChecksum = !ok && !offload
 	}
 	w.stack(s.Stack)
-	p.tunnelled = p.tunnelled || w.tunnel != 0 && s.Number >= w.tunnel
+	p.mirrored = p.mirrored || w.mirror != 0 && s.Number >= w.mirror
 	w.ledger.payload += int64(len(s.Payload()))
 	if p.quic.oldest != nil {
 		p.idleQUIC(s.Clock, *at)

@@ -283,6 +283,18 @@ func randomViews(r *rand.Rand) []*tapView {
 	return views
 }
 
+// viewsOutside draws two or three taps without a tunnel: in VLANs, behind a router, or as the
+// hosts see it.
+func viewsOutside(r *rand.Rand) []*tapView {
+	all := []*tapView{{place: "vlan", id: 10, back: 10}, {place: "vlan", id: 20, back: 20}, {place: []string{"plain", "mac"}[r.IntN(2)]}}
+	r.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+	delays := []int64{0, 20_000, 700_000, 30_000_000, 400_000_000, 1_900_000_000}
+	for _, v := range all {
+		v.delay = delays[r.IntN(len(delays))]
+	}
+	return all[:2+r.IntN(2)]
+}
+
 // cuts lets v, one of views, cut all packets to one length. What they lack is taken from the
 // others, which may come before or behind.
 func (v *tapView) cuts(views []*tapView, r *rand.Rand) {
@@ -383,6 +395,12 @@ func TestTapsOfAllProtocols(t *testing.T) {
 	if compareTaps(t, randomViews, 1086, 5005, 5116) == 0 && *tapSeeds > 5 {
 		t.Error("no capture in which the taps together have all")
 	}
+}
+
+// TestTapsOutsideTunnels: the same where only VLANs, MAC addresses and times to live tell the
+// taps apart.
+func TestTapsOutsideTunnels(t *testing.T) {
+	compareTaps(t, viewsOutside, 8, 12)
 }
 
 // TestTapThatCuts: the same where one of them cuts every packet to one length, be it first or
@@ -538,7 +556,7 @@ func (v *tapView) mark() string {
 	case v.apart():
 		return v.place
 	case v.place == "vlan":
-		return "vlan"
+		return fmt.Sprint("vlan ", v.id)
 	}
 	return ""
 }
@@ -549,7 +567,7 @@ func markOf(tunnels []exchange.Tunnel, vlans []int32) string {
 	case len(tunnels) > 0:
 		return tunnels[0].Type
 	case len(vlans) > 0:
-		return "vlan"
+		return fmt.Sprint("vlan ", vlans[0])
 	}
 	return ""
 }

@@ -37,6 +37,7 @@ type waiting struct {
 	by       []*conn        // other connections that had it too
 	one      [1]*conn       // memory of by
 	id       exchange.ID    // of the pair
+	places   int            // of c.seenAt: those that are among its vantages
 	early    bool           // messages of it were given out
 	messages []*exchange.StreamMessage
 	said     map[saying]*times // behind the pair; nil where nothing comes there
@@ -49,7 +50,7 @@ type waiting struct {
 // first packet of another tap can tell from what that tap shows.
 func (c *conn) mayReturn(p *exchange.Pair) bool {
 	if c.part.w.opt.prompt { // who waits for p has no time
-		return p.State != exchange.Complete && !goesOn(p) && c.part.tunnelled
+		return p.State != exchange.Complete && !goesOn(p) && c.part.mirrored
 	}
 	return (p.State != exchange.Complete || goesOn(p)) && c.part.mayMirror(c.clock)
 }
@@ -236,7 +237,7 @@ func (w *waiting) waits(c *conn) bool { return w.open && w.c == c }
 // set makes the pair of s the one that waits.
 func (w *waiting) set(s *candidate, messages []*exchange.StreamMessage) {
 	p := s.pair
-	w.id, w.spot, w.messages = p.ID, s.spot, messages
+	w.id, w.spot, w.messages, w.places = p.ID, s.spot, messages, len(s.c.seenAt)
 	if w.spot.lone {
 		s.c.lone++
 	}
@@ -261,6 +262,7 @@ func (w *waiting) set(s *candidate, messages []*exchange.StreamMessage) {
 func (w *waiting) replace(s *candidate, messages []*exchange.StreamMessage) {
 	c, d := s.c, w.c
 	if old := w.pair; old != nil {
+		w.addPlaces()
 		s.pair.Vantages = d.addTo(s.pair.Vantages, old.Vantages, s.spot.delay(&w.spot))
 		d.part.w.recycle(old)
 	}
@@ -276,6 +278,14 @@ func (w *waiting) replace(s *candidate, messages []*exchange.StreamMessage) {
 	w.follow(c, s.pair)
 	w.set(s, messages)
 	c.waiting.push(w)
+}
+
+// addPlaces adds the places to the pair of w that its connection was seen at since it waits.
+func (w *waiting) addPlaces() {
+	for ; w.places < len(w.c.seenAt); w.places++ {
+		at := &w.c.seenAt[w.places]
+		w.pair.Vantages = append(w.pair.Vantages, w.c.vantageAt(at, at.delay))
+	}
 }
 
 // passOver takes those off the front of c's list that wait there no more.
@@ -374,6 +384,7 @@ func (w *waiting) giveOut() {
 	w.remember()
 	w.giveMessages()
 	if p := w.pair; p != nil {
+		w.addPlaces()
 		w.pair = nil
 		w.c.part.w.emit(w.c.info, p)
 		return

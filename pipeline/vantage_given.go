@@ -41,17 +41,17 @@ func (c *conn) young() bool {
 	return !c.part.w.opt.split && c.clock-c.began <= vantageTime
 }
 
-// mayMirror reports whether a packet in a tunnel was seen, or the capture is so young that
-// one may still come which shows what was said at its beginning.
+// mayMirror reports whether several taps are known to be there, or the capture is so young that
+// a packet may still come which shows what was said at its beginning.
 func (p *partition) mayMirror(clock int64) bool {
-	return !p.w.opt.prompt && (p.tunnelled || clock <= vantageTime)
+	return !p.w.opt.prompt && (p.mirrored || clock <= vantageTime)
 }
 
 // heardPlainly reports whether p is known without being remembered, by [conn.retells]: a
-// pair of HTTP/1, while nothing comes in a tunnel, which is most captures.
+// pair of HTTP/1, while nothing tells of several taps, which is most captures.
 func (c *conn) heardPlainly(p *exchange.Pair) bool {
 	_, ok := c.parser.(*http1.Conn)
-	return ok && !c.part.tunnelled && inTurn(p)
+	return ok && !c.part.mirrored && inTurn(p)
 }
 
 // inTurn reports whether messages of p and those of the pairs around it take turns, as those

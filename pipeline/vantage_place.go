@@ -5,6 +5,7 @@ import (
 
 	"recap/pipeline/decap"
 	"recap/pipeline/exchange"
+	"recap/pipeline/tls"
 )
 
 // place is where copies of packets of one connection came from.
@@ -24,14 +25,48 @@ func (c *conn) copied(s *decap.Segment, side int) {
 	if at.stack == c.stack && at.vlans == c.vlans && at.file == c.file && at.iface == c.iface {
 		return
 	}
-	for i := range c.seenAt {
-		if o := &c.seenAt[i]; o.stack == at.stack && o.vlans == at.vlans && o.file == at.file && o.iface == at.iface {
-			return
-		}
-	}
-	if len(c.seenAt) < maxPlaces {
+	if c.placeOf(s) < 0 && len(c.seenAt) < maxPlaces {
 		at.outer = slices.Clone(s.Outer())
 		c.seenAt = append(c.seenAt, at)
+	}
+}
+
+// atHome reports whether s comes from where the packets of side did first.
+func (c *conn) atHome(s *decap.Segment, side int) bool {
+	o := &c.senders[side]
+	return s.VLANs == o.vlans && s.Stack == o.stack && s.FileIndex == c.file && s.Interface == c.iface
+}
+
+// placeOf returns which of c.seenAt s comes from, -1 for none of them.
+func (c *conn) placeOf(s *decap.Segment) int {
+	return slices.IndexFunc(c.seenAt, func(o place) bool {
+		return o.stack == s.Stack && o.vlans == s.VLANs && o.file == s.FileIndex && o.iface == s.Interface
+	})
+}
+
+// shownLate tells the pair that begins in s, a packet from another place, that it was seen there
+// too: it was given out before, and others get their vantages as they are.
+func (c *conn) shownLate(s *decap.Segment, side int) {
+	w, i := c.part.w, c.placeOf(s)
+	if i < 0 || w.opt.prompt || w.opt.counting {
+		return
+	}
+	dir, from := c.dir(side), c.tcp.Offset(side, s.Seq)
+	end := from + int64(len(s.Payload()))
+	secure, _ := c.parser.(*tls.Conn)
+	for k := range c.rests {
+		r := &c.rests[k]
+		begin, known := r.begins[dir]-1, r.begins[dir] > 0
+		if secure != nil && known {
+			begin, known = secure.Sent(dir, begin)
+		}
+		if !known || begin < from || begin >= end || r.places>>i&1 != 0 || !c.stillRests(r.cum, r.clock, vantageTime) {
+			continue
+		}
+		r.places |= 1 << i
+		// The delay is that of the place, as of all pairs of the connection.
+		w.res.late = append(w.res.late, late{pair: r.pair, completed: r.number, number: s.Number,
+			vantages: []exchange.Vantage{c.vantageAt(&c.seenAt[i], c.seenAt[i].delay)}, spot: spot{time: exchange.NoTime}})
 	}
 }
 
@@ -40,13 +75,18 @@ func (c *conn) vantages() []exchange.Vantage {
 	if len(c.seenAt) == 0 {
 		return nil
 	}
-	w := c.part.w
 	list := make([]exchange.Vantage, len(c.seenAt))
-	for i, at := range c.seenAt {
-		list[i] = exchange.Vantage{Tunnels: w.dec.Tunnels(at.stack, at.outer), VLANs: w.dec.VLANStack(at.vlans),
-			Interface: w.names.iface(at.file, at.iface), DelayNS: at.delay}
+	for i := range c.seenAt {
+		list[i] = c.vantageAt(&c.seenAt[i], c.seenAt[i].delay)
 	}
 	return list
+}
+
+// vantageAt describes a place where something was seen so many nanoseconds later.
+func (c *conn) vantageAt(at *place, delay int64) exchange.Vantage {
+	w := c.part.w
+	return exchange.Vantage{Tunnels: w.dec.Tunnels(at.stack, at.outer), VLANs: w.dec.VLANStack(at.vlans),
+		Interface: w.names.iface(at.file, at.iface), DelayNS: delay}
 }
 
 // mirroredAs reports whether c and s come from one mirror to one target: their tunnels are the

@@ -35,7 +35,7 @@ type worker struct {
 	env    app.Env
 	res    *result
 	names  *names
-	tunnel int64      // see work.tunnel
+	mirror int64      // see work.mirror
 	now    packet.Pos // of the packet being worked on
 	opt    *resolved
 	sought candidate // memory for one
@@ -108,7 +108,7 @@ func (w *worker) do(job *work) {
 	if w.res.arena == nil {
 		w.res.arena = &arena{pool: w.arenas}
 	}
-	w.names, w.tunnel = job.names, job.tunnel
+	w.names, w.mirror = job.names, job.mirror
 	list := job.lists[w.index]
 	mark := w.hist.Mark()
 	views := job.views
