@@ -29,7 +29,7 @@ const (
 	kindACL     = 2
 	kindSCO     = 3
 	kindEvent   = 4
-	mostKind    = 5
+	kindISO     = 5 // isochronous data
 )
 
 // kindNeeds is how many bytes of a packet [ownLength] may look at.
@@ -39,21 +39,14 @@ const kindNeeds = 4
 // (Bluetooth Core, volume 4, part E, section 5.4); 0 where that cannot be seen.
 func ownLength(kind byte, b []byte) int {
 	switch {
-	case len(b) < kindNeeds:
-		if kind == kindEvent && len(b) >= 2 || (kind == kindCommand || kind == kindSCO) && len(b) == 3 {
-			break
-		}
-		return 0
-	case kind == kindACL:
-		return 4 + int(binary.LittleEndian.Uint16(b[2:]))
-	case kind == mostKind: // isochronous data
-		return 4 + int(binary.LittleEndian.Uint16(b[2:])&0x3fff)
-	}
-	switch kind {
-	case kindCommand, kindSCO:
-		return 3 + int(b[2])
-	case kindEvent:
+	case kind == kindEvent && len(b) >= 2:
 		return 2 + int(b[1])
+	case (kind == kindCommand || kind == kindSCO) && len(b) >= 3:
+		return 3 + int(b[2])
+	case kind == kindACL && len(b) >= kindNeeds:
+		return 4 + int(binary.LittleEndian.Uint16(b[2:]))
+	case kind == kindISO && len(b) >= kindNeeds:
+		return 4 + int(binary.LittleEndian.Uint16(b[2:])&0x3fff)
 	}
 	return 0
 }

@@ -1,6 +1,7 @@
 package bluetooth
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"recap/reader/format"
@@ -32,10 +33,8 @@ const (
 
 // Btsnoop is the entry for the list of formats.
 var Btsnoop = format.Format{
-	Name: btsnoopName,
-	Match: func(head []byte) bool {
-		return len(head) >= len(btsnoopMagic) && string(head[:len(btsnoopMagic)]) == btsnoopMagic
-	},
+	Name:  btsnoopName,
+	Match: func(head []byte) bool { return bytes.HasPrefix(head, []byte(btsnoopMagic)) },
 	New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 		return format.NewRecords(in, file, &btsnoop{in: in, max: uint32(lim.WithDefaults().MaxPacket)})
 	},

@@ -43,7 +43,7 @@ func (l *hcidump) Header(b []byte) format.Header {
 	if n := int(binary.LittleEndian.Uint16(b)); n > 0 && n <= l.max {
 		h.Size = hcidumpHeader + n
 	}
-	l.confirm(&h, b[2] <= 1 && b[3] == 0 && le32(b[8:]) < 1e6 && h.Sec > 0 && kind > 0 && kind <= mostKind, kind, b)
+	l.confirm(&h, b[2] <= 1 && b[3] == 0 && le32(b[8:]) < 1e6 && h.Sec > 0 && kind > 0 && kind <= kindISO, kind, b)
 	return h
 }
 

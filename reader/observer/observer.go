@@ -10,6 +10,7 @@
 package observer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -35,7 +36,7 @@ const (
 // Format is the entry for the list of formats.
 var Format = format.Format{
 	Name:  "observer",
-	Match: func(head []byte) bool { return len(head) >= len(magic) && string(head[:len(magic)]) == magic },
+	Match: func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) },
 	New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 		return format.NewRecords(in, file, &layout{in: in, max: lim.WithDefaults().MaxPacket})
 	},

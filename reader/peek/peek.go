@@ -13,6 +13,8 @@
 package peek
 
 import (
+	"bytes"
+
 	"recap/reader/format"
 	"recap/reader/packet"
 )
@@ -21,7 +23,7 @@ import (
 var (
 	Tagged = format.Format{
 		Name:  "peek-tagged",
-		Match: func(head []byte) bool { return len(head) >= len(magic) && string(head[:len(magic)]) == magic },
+		Match: func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) },
 		New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 			return format.NewRecords(in, file, &tagged{in: in, max: lim.WithDefaults().MaxPacket})
 		},

@@ -6,6 +6,7 @@
 package snoop
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -26,7 +27,7 @@ const (
 // Format is the entry for the list of formats.
 var Format = format.Format{
 	Name:  "snoop",
-	Match: func(head []byte) bool { return len(head) >= len(magic) && string(head[:len(magic)]) == magic },
+	Match: func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) },
 	New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 		return format.NewRecords(in, file, &layout{in: in, max: uint32(lim.WithDefaults().MaxPacket)})
 	},

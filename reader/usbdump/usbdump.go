@@ -9,6 +9,7 @@
 package usbdump
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"recap/reader/format"
@@ -36,7 +37,7 @@ const linkUSB packet.LinkType = 186
 // Format is the entry for the list of formats.
 var Format = format.Format{
 	Name:  name,
-	Match: func(head []byte) bool { return len(head) >= len(magic) && string(head[:len(magic)]) == magic },
+	Match: func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) },
 	New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 		return format.NewRecords(in, file, &layout{in: in, max: uint32(lim.WithDefaults().MaxPacket)})
 	},

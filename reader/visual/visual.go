@@ -9,6 +9,7 @@
 package visual
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -28,7 +29,7 @@ const (
 // Format is the entry for the list of formats.
 var Format = format.Format{
 	Name:  "visual",
-	Match: func(head []byte) bool { return len(head) >= len(magic) && string(head[:len(magic)]) == magic },
+	Match: func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) },
 	New: func(in *packet.Input, file int32, lim format.Limits) format.Parser {
 		l := &layout{in: in, max: lim.WithDefaults().MaxPacket}
 		l.records = format.NewRecords(in, file, l)
