@@ -283,8 +283,7 @@ func (w *waiting) replace(s *candidate, messages []*exchange.StreamMessage) {
 // addPlaces adds the places to the pair of w that its connection was seen at since it waits.
 func (w *waiting) addPlaces() {
 	for ; w.places < len(w.c.seenAt); w.places++ {
-		at := &w.c.seenAt[w.places]
-		w.pair.Vantages = append(w.pair.Vantages, w.c.vantageAt(at, at.delay))
+		w.pair.Vantages = append(w.pair.Vantages, w.c.vantageAt(&w.c.seenAt[w.places]))
 	}
 }
 

@@ -66,7 +66,7 @@ func (c *conn) shownLate(s *decap.Segment, side int) {
 		r.places |= 1 << i
 		// The delay is that of the place, as of all pairs of the connection.
 		w.res.late = append(w.res.late, late{pair: r.pair, completed: r.number, number: s.Number,
-			vantages: []exchange.Vantage{c.vantageAt(&c.seenAt[i], c.seenAt[i].delay)}, spot: spot{time: exchange.NoTime}})
+			vantages: []exchange.Vantage{c.vantageAt(&c.seenAt[i])}, spot: spot{time: exchange.NoTime}})
 	}
 }
 
@@ -77,16 +77,16 @@ func (c *conn) vantages() []exchange.Vantage {
 	}
 	list := make([]exchange.Vantage, len(c.seenAt))
 	for i := range c.seenAt {
-		list[i] = c.vantageAt(&c.seenAt[i], c.seenAt[i].delay)
+		list[i] = c.vantageAt(&c.seenAt[i])
 	}
 	return list
 }
 
-// vantageAt describes a place where something was seen so many nanoseconds later.
-func (c *conn) vantageAt(at *place, delay int64) exchange.Vantage {
+// vantageAt describes a place.
+func (c *conn) vantageAt(at *place) exchange.Vantage {
 	w := c.part.w
 	return exchange.Vantage{Tunnels: w.dec.Tunnels(at.stack, at.outer), VLANs: w.dec.VLANStack(at.vlans),
-		Interface: w.names.iface(at.file, at.iface), DelayNS: delay}
+		Interface: w.names.iface(at.file, at.iface), DelayNS: at.delay}
 }
 
 // mirroredAs reports whether c and s come from one mirror to one target: their tunnels are the
